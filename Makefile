@@ -1,0 +1,57 @@
+# Everything a contributor runs. Each target makes what it needs; `make` alone lists them.
+
+PYTHON ?= python3
+PORT ?= 8000
+ONCE ?=
+# Test processes: one for each core.
+JOBS ?= auto
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup run test check format bench lock openapi clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## make .venv with all that run, test and bench need
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tuner needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=python3.12 (or the like)." >&2; exit 1; }
+	@echo "Setting up $(VENV) (once, about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(READY)  ## start the service and run three studies over HTTP (ONCE=1: exit after the results; PORT=8000)
+	@$(BIN)/python examples/three_studies.py --port $(PORT) $(if $(ONCE),--once)
+
+test: $(READY)  ## all tests, on SQLite and on a real PostgreSQL
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+check: $(READY)  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## measure the speed, print the table of benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+openapi: $(READY)  ## write the snapshot of the HTTP contract that a test compares
+	$(BIN)/python -m tests.api.openapi_snapshot
+
+lock:  ## resolve the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --extra data --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --upgrade --output-file requirements.lock
+	uv pip compile pyproject.toml --extra data --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --constraint requirements.lock --upgrade --output-file requirements-dev.lock
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

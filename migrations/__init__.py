@@ -1,0 +1,1 @@
+"""The steps of the database's schema, run by ``tuner migrate`` (``tuner/storage/migration.py``)."""

@@ -1,0 +1,1 @@
+"""Pure numerics on curves and objectives: no database, no Optuna, no clock."""

@@ -1,0 +1,236 @@
+"""What a study is: the definition that a user writes, shared by wire, client and engine.
+
+These models judge the *form* of a definition: types, ranges, names. Whether an objective, a sampler or one of their
+settings exists is judged where the registries are (``tuner/service``), which also fills in every default: what is
+stored and compared is the resolved definition.
+
+Strict on purpose: ``true`` is no number, ``"1"`` is no number, an unknown field is an error. Non-finite numbers are
+refused everywhere here; as *losses* they are data (``tuner/trial.py``).
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from tuner.errors import FieldError, InvalidInput
+
+LARGEST_INTEGER = 2**53 - 1
+"""Integers beyond it lose digits in JSON and in a float64, which is what samplers compute in."""
+
+LARGEST_FLOAT = 1e18
+"""Bounds of ranges stay below it, so that a range's width and its logarithm are ordinary numbers."""
+
+LARGEST_STEPS = 1_000_000
+"""Steps of one trial of a registered objective."""
+
+LARGEST_BATCH = 1_000
+"""Trials in one ask."""
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise PydanticCustomError("nul_byte", "must not contain a NUL character")
+    return text
+
+
+def _about(field: str, message: str) -> PydanticCustomError:
+    """An error of a whole model that is about one field of it; ``ctx.field`` carries the name."""
+    return PydanticCustomError("value_error", "{message}", {"message": message, "field": field})
+
+
+StudyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+ParameterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$")]
+MetricName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$")]
+RegisteredName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_without_nul)]
+Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_without_nul)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_without_nul)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+Bound = Annotated[float, Field(ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
+IntegerBound = Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+Choice = bool | IntegerBound | float | Annotated[str, StringConstraints(max_length=500), AfterValidator(_without_nul)]
+Scale = Literal["linear", "log"]
+
+
+class Strict(BaseModel):
+    """The manners of everything that comes in: strict types, no unknown fields, no non-finite numbers."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FloatRange(Strict):
+    """A real parameter. ``low = high`` fixes it. Bounds are values, on either scale."""
+
+    type: Literal["float"]
+    low: Bound
+    high: Bound
+    scale: Scale = "linear"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_range(self.low, self.high, self.scale)
+        return self
+
+
+class IntRange(Strict):
+    """A whole-number parameter. ``low = high`` fixes it. Bounds are values, on either scale, and both included."""
+
+    type: Literal["int"]
+    low: IntegerBound
+    high: IntegerBound
+    scale: Scale = "linear"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_range(self.low, self.high, self.scale)
+        return self
+
+
+def _check_range(low: float, high: float, scale: Scale) -> None:
+    if low > high:
+        raise _about("low", f"must not be greater than high ({low} > {high})")
+    if scale == "log" and low <= 0:
+        raise _about("low", f"must be greater than 0 on a log scale, is {low}")
+
+
+class Choices(Strict):
+    """A parameter that takes one of a few values. A single choice fixes it."""
+
+    type: Literal["categorical"]
+    choices: Annotated[list[Choice], Field(min_length=1, max_length=1000)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        # 1, 1.0 and True are equal in Python and would be one choice to a sampler.
+        if len(set(self.choices)) < len(self.choices):
+            raise _about("choices", "must be distinct")
+        return self
+
+
+Parameter = Annotated[FloatRange | IntRange | Choices, Field(discriminator="type")]
+SearchSpace = Annotated[dict[ParameterName, Parameter], Field(min_length=1, max_length=100)]
+
+
+class Goal(Strict):
+    """What a study wants of one metric: ``{"minimize": "loss"}`` or ``{"maximize": "accuracy"}``."""
+
+    minimize: MetricName | None = None
+    maximize: MetricName | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.minimize is None) == (self.maximize is None):
+            raise _about("minimize", "give exactly one of minimize and maximize")
+        return self
+
+    @model_serializer
+    def _as_written(self) -> dict[str, str]:
+        return {self.direction: self.metric}
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Which way is better."""
+        return "minimize" if self.minimize is not None else "maximize"
+
+    @property
+    def metric(self) -> str:
+        """The metric that the goal is about."""
+        metric = self.minimize or self.maximize
+        assert metric is not None  # noqa: S101 (the validator saw to it)
+        return metric
+
+    def ranks(self, value: float | None) -> float | None:
+        """The value as a key that is smaller the better, or None where it can't be ranked (missing, non-finite)."""
+        if value is None or not math.isfinite(value):
+            return None
+        return value if self.direction == "minimize" else -value
+
+
+class ObjectiveChoice(Strict):
+    """A registered objective, its settings, and the seed of its start x_0."""
+
+    name: RegisteredName
+    settings: dict[str, Any] = {}
+    initial_seed: Seed = 0
+
+
+class SamplerChoice(Strict):
+    """How points are chosen: a registered sampler, the seed of all its random numbers, its settings.
+
+    ``batch_size`` points are chosen at once by the service's own workers. It belongs to the definition because it
+    decides what each choice could know of the earlier ones: the same definition gives the same trials.
+    """
+
+    name: RegisteredName = "tpe"
+    seed: Seed = 0
+    settings: dict[str, Any] = {}
+    batch_size: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
+
+
+class Budget(Strict):
+    """What a study may spend; None means no limit. The study completes when the first limit is reached.
+
+    trials: trials started, whatever their end. gradient_evaluations: gradients at one parameter vector; a trial of n
+    steps takes n + 1 (the last one gives the loss at step n), so the least that can be run is 2. seconds: wall time
+    since the first trial started. parallel_trials: running at once. failed_trials: failures at which the study ends.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)] | None = None
+    gradient_evaluations: Annotated[int, Field(ge=2, le=LARGEST_INTEGER)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=LARGEST_FLOAT)] | None = None
+    parallel_trials: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)] | None = None
+    failed_trials: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)] | None = None
+
+
+class StudyDefinition(Strict):
+    """A study, whole. Without an objective it is an external one: training clients run its trials."""
+
+    name: StudyName
+    objective: ObjectiveChoice | None = None
+    search_space: SearchSpace
+    goal: Goal = Goal(minimize="loss")
+    sampler: SamplerChoice = SamplerChoice()
+    pruner: None = None
+    budget: Budget = Budget(trials=100)
+    notes: Text = ""
+    tags: Annotated[list[Tag], Field(max_length=50)] = []
+
+    def contains(self, parameters: Mapping[str, Any]) -> None:
+        """Check a chosen point: exactly this search space's parameters, each within its range.
+
+        Raises:
+            InvalidInput: names each parameter that is missing, unknown, of a wrong type or out of range.
+        """
+        problems = [FieldError(name, "is not in the search space") for name in parameters.keys() - self.search_space]
+        for name, parameter in self.search_space.items():
+            if name not in parameters:
+                problems.append(FieldError(name, "is missing"))
+            elif (problem := _misfit(parameter, parameters[name])) is not None:
+                problems.append(FieldError(name, problem))
+        if problems:
+            raise InvalidInput(*problems)
+
+
+def _misfit(parameter: FloatRange | IntRange | Choices, value: Any) -> str | None:
+    """Why a value does not belong to a parameter, or None."""
+    if isinstance(parameter, Choices):
+        if any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in parameter.choices):
+            return None
+        return f"must be one of {parameter.choices}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "must be a number"
+    if isinstance(parameter, IntRange) and not isinstance(value, int):
+        return "must be a whole number"
+    if not parameter.low <= value <= parameter.high:
+        return f"must lie in [{parameter.low}, {parameter.high}]"
+    return None

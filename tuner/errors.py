@@ -1,0 +1,202 @@
+"""Every way in which Tuner says no, in one tree.
+
+The tree knows nothing of HTTP: ``api/problems.py`` gives each class its status, in one table, and the command prints
+``str(error)``. A caller can tell errors apart by class or by ``code``, which is stable and machine-readable::
+
+    TunerError
+    ├── InvalidInput          the request says something that cannot be; ``fields`` name where
+    │   └── MissingExtra      it needs an optional dependency that is not installed
+    ├── NotFound
+    │   ├── StudyNotFound
+    │   ├── TrialNotFound
+    │   ├── ObjectiveNotFound
+    │   └── NoResult          the study has no finished trial with a finite value yet
+    ├── Conflict              it was possible once, or will be, but not in this state
+    │   ├── StudyExists       the name is taken by another definition
+    │   ├── ReadOnlyStudy     an Optuna program's study has no definition to act on
+    │   ├── StudyState        the study's state does not allow the verb
+    │   ├── TrialState        the trial's state does not allow it
+    │   ├── LeaseLost         another attempt has begun the trial
+    │   └── AlreadyTold       the trial has another result already
+    ├── ObjectiveFailed       an objective raised or answered a wrong shape
+    └── StorageError
+        ├── DatabaseUnavailable
+        └── SchemaMismatch    the database's schema is not the one this version works with
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing wrong with one field.
+
+    ``field`` is a dotted path into the input (``search_space.learning_rate.low``), ``message`` says what is wrong
+    with it and, where it can, what would be right.
+    """
+
+    field: str
+    message: str
+
+
+class TunerError(Exception):
+    """The root: everything Tuner raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "Error"
+
+
+class InvalidInput(TunerError):
+    """The input is refused whole; ``fields`` names each part that is wrong."""
+
+    code = "invalid_input"
+    title = "Invalid input"
+
+    def __init__(self, *fields: FieldError) -> None:
+        self.fields = fields
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in fields))
+
+    @classmethod
+    def at(cls, field: str, message: str) -> Self:
+        """The common case: one field is wrong."""
+        return cls(FieldError(field, message))
+
+    @classmethod
+    def from_validation(cls, errors: Iterable[Mapping[str, Any]], given: Any) -> Self:
+        """The errors of a pydantic validation (``error.errors()``) of the input ``given``, as fields of that input."""
+        return cls(*(_field_error(error, given) for error in errors))
+
+    def within(self, prefix: str) -> Self:
+        """The same error seen from outside: every field's path gets the prefix."""
+        return type(self)(*(FieldError(f"{prefix}.{error.field}", error.message) for error in self.fields))
+
+
+def _field_error(error: Mapping[str, Any], given: Any) -> FieldError:
+    """One pydantic error as a path into ``given``: without the tags of unions, which the user never wrote."""
+    path: list[str] = []
+    place = given
+    for part in error["loc"]:
+        known = part in place if isinstance(place, Mapping) else isinstance(place, Sequence) and isinstance(part, int)
+        if known:
+            place = place[part]
+        elif error["type"] != "missing":
+            continue
+        path.append(str(part))
+    field = error.get("ctx", {}).get("field")
+    if field is not None:
+        path.append(field)
+    return FieldError(".".join(path) or "body", error["msg"])
+
+
+class MissingExtra(InvalidInput):
+    """An optional dependency is needed and missing; the message names the extra that brings it."""
+
+    code = "missing_extra"
+    title = "Optional dependency missing"
+
+
+class NotFound(TunerError):
+    """What was named does not exist."""
+
+    code = "not_found"
+    title = "Not found"
+
+
+class StudyNotFound(NotFound):
+    """No study has that name."""
+
+    code = "study_not_found"
+
+
+class TrialNotFound(NotFound):
+    """The study has no trial of that number."""
+
+    code = "trial_not_found"
+
+
+class ObjectiveNotFound(NotFound):
+    """No objective is registered under that name."""
+
+    code = "objective_not_found"
+
+
+class NoResult(NotFound):
+    """The study has no complete trial with a finite value yet."""
+
+    code = "no_result"
+    title = "No result yet"
+
+
+class Conflict(TunerError):
+    """The present state does not allow it."""
+
+    code = "conflict"
+    title = "Conflict"
+
+
+class StudyExists(Conflict):
+    """A study of that name exists with another definition."""
+
+    code = "study_exists"
+
+
+class ReadOnlyStudy(Conflict):
+    """The study was made by an Optuna program: it has no definition, and is shown only."""
+
+    code = "read_only_study"
+
+
+class StudyState(Conflict):
+    """The study's state does not allow the verb."""
+
+    code = "study_state"
+
+
+class TrialState(Conflict):
+    """The trial's state does not allow it."""
+
+    code = "trial_state"
+
+
+class LeaseLost(Conflict):
+    """Another attempt has begun the trial, or this one never held it."""
+
+    code = "lease_lost"
+    title = "Lease lost"
+
+
+class AlreadyTold(Conflict):
+    """The trial has a result already, and another one."""
+
+    code = "already_told"
+    title = "Already told"
+
+
+class ObjectiveFailed(TunerError):
+    """An objective raised, or answered something that is not a value and a gradient per row."""
+
+    code = "objective_failed"
+    title = "Objective failed"
+
+
+class StorageError(TunerError):
+    """The database cannot serve."""
+
+    code = "storage"
+    title = "Storage error"
+
+
+class DatabaseUnavailable(StorageError):
+    """The database does not answer, or stayed locked through every retry."""
+
+    code = "database_unavailable"
+    title = "Database unavailable"
+
+
+class SchemaMismatch(StorageError):
+    """The database's schema is not the one this version works with; the message says what to run."""
+
+    code = "schema_mismatch"
+    title = "Schema mismatch"

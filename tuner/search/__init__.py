@@ -1,0 +1,1 @@
+"""Which points to try next."""

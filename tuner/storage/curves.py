@@ -1,0 +1,147 @@
+"""Loss curves, stored whole and compactly: blocks of points, many points a row.
+
+A block is self-describing bytes: a format byte, then zlib-compressed columns. Steps that run on without a gap (every
+descent of ours) are not stored at all: the block's first step says them. Values that are exactly representable in
+float32 are stored so; decoding gives back the same float64 numbers, bit for bit.
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sqlalchemy import Connection, delete, insert, select
+
+from tuner.storage.tables import curve_block as table
+
+Steps = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+_FLOAT32, _EXPLICIT_STEPS = 1, 2
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric along a trial: values (n,) at steps (n,), the steps ascending and distinct."""
+
+    steps: Steps
+    values: Values
+
+
+@dataclass(frozen=True)
+class CurveBlock:
+    """New points of one trial's curve, as they are appended."""
+
+    trial_id: int
+    attempt: int
+    metric: str
+    steps: ArrayLike
+    values: ArrayLike
+
+
+def append(connection: Connection, blocks: Iterable[CurveBlock], sequence: int = 0) -> None:
+    """Append blocks; ``sequence`` orders them among those of the same trial, metric and attempt."""
+    rows = []
+    for block in blocks:
+        steps = np.asarray(block.steps, dtype=np.int64)
+        if steps.size == 0:
+            continue
+        rows.append(
+            {
+                "trial_id": block.trial_id,
+                "metric": block.metric,
+                "attempt": block.attempt,
+                "sequence": sequence,
+                "first_step": int(steps.min()),
+                "last_step": int(steps.max()),
+                "points": encode(steps, np.asarray(block.values, dtype=np.float64)),
+            }
+        )
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def read(connection: Connection, trial_id: int, attempt: int) -> dict[str, Curve]:
+    """The curves of one attempt of a trial, by metric."""
+    return read_many(connection, [(trial_id, attempt)]).get(trial_id, {})
+
+
+def read_many(connection: Connection, trials: Sequence[tuple[int, int]]) -> dict[int, dict[str, Curve]]:
+    """The curves of (trial id, attempt) pairs: trial id → metric → curve."""
+    attempts = dict(trials)
+    statement = (
+        select(table.c.trial_id, table.c.attempt, table.c.metric, table.c.points, table.c.first_step)
+        .where(table.c.trial_id.in_(attempts))
+        .order_by(table.c.trial_id, table.c.metric, table.c.sequence)
+    )
+    collected: dict[int, dict[str, list[tuple[Steps, Values]]]] = {}
+    for trial_id, attempt, metric, points, first_step in connection.execute(statement):
+        if attempts[trial_id] == attempt:
+            collected.setdefault(trial_id, {}).setdefault(metric, []).append(decode(points, first_step))
+    return {
+        trial_id: {metric: _merge(blocks) for metric, blocks in metrics.items()}
+        for trial_id, metrics in collected.items()
+    }
+
+
+def last_step(connection: Connection, trial_id: int, attempt: int) -> int | None:
+    """The highest step that an attempt has stored a point for."""
+    statement = select(table.c.last_step).where(table.c.trial_id == trial_id, table.c.attempt == attempt)
+    return max(connection.scalars(statement), default=None)
+
+
+def remove(connection: Connection, trial_id: int) -> None:
+    """Delete every block of a trial."""
+    connection.execute(delete(table).where(table.c.trial_id == trial_id))
+
+
+def encode(steps: Steps, values: Values) -> bytes:
+    """Points as bytes; the inverse is `decode`."""
+    flags = 0
+    columns = []
+    if not _runs_on(steps):
+        flags |= _EXPLICIT_STEPS
+        columns.append(np.diff(steps, prepend=steps[0]).astype("<i8").tobytes())
+    with np.errstate(over="ignore"):
+        narrow = values.astype("<f4")
+    if np.array_equal(narrow.astype(np.float64), values, equal_nan=True):
+        flags |= _FLOAT32
+        columns.append(narrow.tobytes())
+    else:
+        columns.append(values.astype("<f8").tobytes())
+    return bytes([flags]) + zlib.compress(b"".join(columns), level=1)
+
+
+def decode(points: bytes, first_step: int) -> tuple[Steps, Values]:
+    """Steps and values of a block. ``first_step`` is the block's smallest step."""
+    flags, data = points[0], zlib.decompress(points[1:])
+    width = 4 if flags & _FLOAT32 else 8
+    per_point = width + (8 if flags & _EXPLICIT_STEPS else 0)
+    count = len(data) // per_point
+    values = np.frombuffer(data, dtype=f"<f{width}", offset=len(data) - count * width).astype(np.float64)
+    if not flags & _EXPLICIT_STEPS:
+        return np.arange(first_step, first_step + count, dtype=np.int64), values
+    steps = np.cumsum(np.frombuffer(data, dtype="<i8", count=count))
+    return steps - steps.min() + first_step, values
+
+
+def _runs_on(steps: Steps) -> bool:
+    return bool(np.all(np.diff(steps) == 1))
+
+
+def _merge(blocks: Sequence[tuple[Steps, Values]]) -> Curve:
+    """Blocks in order of arrival as one curve: sorted by step, the latest value of a step kept."""
+    steps = np.concatenate([block[0] for block in blocks])
+    values = np.concatenate([block[1] for block in blocks])
+    if np.all(np.diff(steps) > 0):
+        return Curve(steps, values)
+    # np.unique keeps the first of equal steps: reversed, that is the latest.
+    distinct, latest = np.unique(steps[::-1], return_index=True)
+    return Curve(distinct, values[::-1][latest])
+
+
+def as_intermediate_values(curve: Curve) -> dict[int, Any]:
+    """A curve as Optuna's ``intermediate_values``."""
+    return dict(zip(curve.steps.tolist(), curve.values.tolist(), strict=True))

@@ -1,0 +1,158 @@
+"""A database as the rest of the house sees it: a place to read and to write, each in one transaction.
+
+Two promises are kept here, so that nobody else has to think of them. A write is durable when `Database.write` returns.
+And what a database does to concurrent writers (SQLite's "database is locked", PostgreSQL's deadlocks and serialization
+failures) is retried here; callers see `DatabaseUnavailable` only when it does not end.
+"""
+
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from tuner.errors import DatabaseUnavailable, InvalidInput
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 30.0
+"""Seconds that a writer waits for SQLite's write lock."""
+
+ATTEMPTS = 5
+"""Times that a transaction is tried before the caller is told."""
+
+FIRST_PAUSE = 0.02
+"""Seconds before the second try; doubled for each further one, with jitter."""
+
+_RETRIED_SQLSTATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
+
+
+class Database:
+    """One database, by URL: ``sqlite:///tuner.db`` or ``postgresql+psycopg://…``.
+
+    Safe to share among threads, not across ``fork``. Constructing it opens no connection.
+
+    Raises:
+        InvalidInput: the URL can't be read or names a database that Tuner does not work with.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = _parse(url)
+        self.url = url
+        self.name = parsed.render_as_string(hide_password=True)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(parsed) if self.is_sqlite else _postgresql_engine(parsed)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction and commit it. ``work`` may run more than once: it has no other effects."""
+        return self._transact(work, read_only=False)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on one snapshot of the database, without waiting for writers."""
+        return self._transact(work, read_only=True)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _transact(self, work: Callable[[Connection], T], *, read_only: bool) -> T:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._engine.connect() as connection:
+                    connection.execution_options(tuner_read_only=read_only)
+                    with connection.begin():
+                        return work(connection)
+            except OperationalError as error:
+                if attempt == ATTEMPTS or not _is_passing(error):
+                    raise DatabaseUnavailable(f"the database {self.name} does not serve: {error.orig}") from error
+                logger.info("transaction retried: %s", error.orig)
+                time.sleep(FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 (jitter)
+        raise AssertionError("unreachable")
+
+
+def now(connection: Connection) -> datetime:
+    """The database's clock, UTC: the one clock that every machine agrees on.
+
+    An SQLite database is on this machine, so its clock is this machine's.
+    """
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return moment.astimezone(UTC)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidInput.at("database_url", "is no database URL; say sqlite:///tuner.db or the like") from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise InvalidInput.at("database_url", f"Tuner works with sqlite and postgresql, not with {backend}")
+    if parsed.database in {None, "", ":memory:"}:
+        raise InvalidInput.at("database_url", "an SQLite database is a file: say sqlite:///tuner.db")
+    return parsed
+
+
+def _sqlite_module() -> ModuleType:
+    """The packaged SQLite where there is one: WAL in 3.7.0 to 3.51.2, which systems still ship, can corrupt a file."""
+    try:
+        from pysqlite3 import dbapi2  # noqa: PLC0415 (optional by platform)
+    except ImportError:
+        return sqlite3
+    module: ModuleType = dbapi2
+    return module
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url, module=_sqlite_module(), connect_args={"timeout": BUSY_TIMEOUT})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling would begin late, and then fail to upgrade a read lock.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get("tuner_read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("tuner_read_only", False):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    return engine
+
+
+def _is_passing(error: OperationalError) -> bool:
+    """Whether the same transaction may succeed when tried again."""
+    if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_SQLSTATES:
+        return True
+    return "database is locked" in str(error.orig) or "database table is locked" in str(error.orig)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite URL, or None for another database."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None

@@ -1,0 +1,102 @@
+"""Our trials in Optuna's terms: what samplers, and any Optuna program, see of them.
+
+Optuna has no complete trial without an ordinary value. Ours may have: a diverged run is a result. In a study of ours
+every non-finite value is shown as the worst there is, so that samplers learn from it and never prefer it. Optuna's own
+studies are shown as they were written.
+"""
+
+import math
+from datetime import UTC, datetime
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from tuner.definition import Choices, FloatRange, IntRange, SearchSpace
+from tuner.storage.curves import Curve, as_intermediate_values
+from tuner.storage.studies import StudyRecord
+from tuner.storage.trials import TrialRecord
+from tuner.trial import TrialState
+
+OPTUNA_STATE = {
+    TrialState.WAITING: OptunaState.WAITING,
+    TrialState.RUNNING: OptunaState.RUNNING,
+    TrialState.COMPLETE: OptunaState.COMPLETE,
+    TrialState.FAILED: OptunaState.FAIL,
+    TrialState.PRUNED: OptunaState.PRUNED,
+}
+STATE = {theirs: ours for ours, theirs in OPTUNA_STATE.items()}
+
+
+def distributions(search_space: SearchSpace) -> dict[str, BaseDistribution]:
+    """The search space as Optuna's distributions, by parameter."""
+    return {name: _distribution(parameter) for name, parameter in search_space.items()}
+
+
+def _distribution(parameter: FloatRange | IntRange | Choices) -> BaseDistribution:
+    match parameter:
+        case Choices(choices=choices):
+            return CategoricalDistribution(tuple(choices))
+        case IntRange(low=low, high=high, scale=scale):
+            return IntDistribution(low, high, log=scale == "log")
+        case FloatRange(low=low, high=high, scale=scale):
+            return FloatDistribution(low, high, log=scale == "log")
+
+
+def frozen_trial(
+    record: TrialRecord, study: StudyRecord, space: dict[str, BaseDistribution], curve: Curve | None = None
+) -> FrozenTrial:
+    """A trial in Optuna's terms.
+
+    Args:
+        record: the trial.
+        study: its study.
+        space: the study's distributions, for trials that carry none of their own.
+        curve: what to show as intermediate values.
+    """
+    parameters = record.parameters
+    if record.distributions is None:
+        found = {name: space[name] for name in parameters}
+    else:
+        found = {name: json_to_distribution(text) for name, text in record.distributions.items()}
+    return FrozenTrial(
+        number=record.number,
+        trial_id=record.id,
+        state=OPTUNA_STATE[TrialState(record.state)],
+        value=None,
+        values=_values(record, study),
+        datetime_start=_local(record.started_at),
+        datetime_complete=_local(record.finished_at),
+        params=parameters,
+        distributions=found,
+        user_attrs=record.user_attrs,
+        system_attrs=record.system_attrs,
+        intermediate_values={} if curve is None else as_intermediate_values(curve),
+    )
+
+
+def _values(record: TrialRecord, study: StudyRecord) -> list[float] | None:
+    metrics = record.metrics
+    if metrics is None or not all(metric in metrics for metric in study.metrics):
+        return None
+    values = [metrics[metric] for metric in study.metrics]
+    if study.definition is None:
+        return values
+    worst = [-math.inf if direction == "maximize" else math.inf for direction in study.directions]
+    return [value if math.isfinite(value) else bad for value, bad in zip(values, worst, strict=True)]
+
+
+def _local(moment: datetime | None) -> datetime | None:
+    """Optuna's times are naive and local."""
+    return None if moment is None else moment.astimezone().replace(tzinfo=None)
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """The inverse: an Optuna time as ours."""
+    return None if moment is None else moment.astimezone(UTC)

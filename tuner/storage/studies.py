@@ -1,0 +1,151 @@
+"""Study rows: reading and writing them, and nothing about what they mean."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from tuner.errors import StudyExists, StudyNotFound
+from tuner.storage.tables import study as table
+
+StudyState = Literal["active", "paused", "stopped", "completed"]
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study's row, whole. ``definition`` is None where an Optuna program made the study."""
+
+    id: int
+    name: str
+    definition: dict[str, Any] | None
+    directions: list[str]
+    metrics: list[str]
+    state: StudyState
+    state_reason: str | None
+    registered: bool
+    version: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    asked_at: datetime | None
+    next_number: int
+    started_trials: int
+    failed_trials: int
+    spent_evaluations: int
+    reserved_evaluations: int
+    user_attrs: dict[str, Any]
+    system_attrs: dict[str, Any]
+
+
+def create(
+    connection: Connection,
+    *,
+    name: str,
+    definition: Mapping[str, Any] | None,
+    directions: Sequence[str],
+    metrics: Sequence[str],
+    registered: bool,
+    moment: datetime,
+) -> StudyRecord:
+    """Insert an active study.
+
+    Raises:
+        StudyExists: the name is taken.
+    """
+    statement = (
+        insert(table)
+        .values(
+            name=name,
+            definition=definition,
+            directions=list(directions),
+            metrics=list(metrics),
+            state="active",
+            registered=registered,
+            created_at=moment,
+            user_attrs={},
+            system_attrs={},
+        )
+        .returning(table)
+    )
+    try:
+        with connection.begin_nested():
+            row = connection.execute(statement).one()
+    except IntegrityError:
+        raise StudyExists(f"a study named {name!r} exists") from None
+    return StudyRecord(**row._mapping)
+
+
+def get(connection: Connection, name: str, *, lock: bool = False) -> StudyRecord:
+    """The study of that name; ``~{id}`` also names one. ``lock`` holds its row until the transaction ends.
+
+    Raises:
+        StudyNotFound: there is none.
+    """
+    by_id = re.fullmatch(r"~([0-9]{1,18})", name)
+    return _one(connection, table.c.id == int(by_id[1]) if by_id else table.c.name == name, name, lock=lock)
+
+
+def get_by_id(connection: Connection, study_id: int, *, lock: bool = False) -> StudyRecord:
+    """The study of that id.
+
+    Raises:
+        StudyNotFound: there is none.
+    """
+    return _one(connection, table.c.id == study_id, f"~{study_id}", lock=lock)
+
+
+def _one(connection: Connection, condition: ColumnElement[bool], name: str, *, lock: bool) -> StudyRecord:
+    statement = select(table).where(condition)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        raise StudyNotFound(f"there is no study {name!r}")
+    return StudyRecord(**row._mapping)
+
+
+def page(
+    connection: Connection, *, state: str | None, text: str | None, after: int | None, size: int
+) -> list[StudyRecord]:
+    """Up to ``size`` studies, newest first, older than the study ``after`` (an id)."""
+    statement = select(table).order_by(table.c.id.desc()).limit(size)
+    if state is not None:
+        statement = statement.where(table.c.state == state)
+    if text is not None:
+        statement = statement.where(func.lower(table.c.name).contains(text.lower(), autoescape=True))
+    if after is not None:
+        statement = statement.where(table.c.id < after)
+    return [StudyRecord(**row._mapping) for row in connection.execute(statement)]
+
+
+def everything(connection: Connection) -> list[StudyRecord]:
+    """Every study, oldest first."""
+    return [StudyRecord(**row._mapping) for row in connection.execute(select(table).order_by(table.c.id))]
+
+
+def active_registered(connection: Connection) -> list[str]:
+    """The names of the active studies that the service's own workers run, the longest unserved first."""
+    statement = (
+        select(table.c.name)
+        .where(table.c.state == "active", table.c.registered)
+        .order_by(table.c.asked_at.asc().nulls_first(), table.c.id)
+    )
+    return list(connection.scalars(statement))
+
+
+def active_with_deadline(connection: Connection) -> list[StudyRecord]:
+    """The active studies that have started: those which time alone may complete."""
+    statement = select(table).where(table.c.state == "active", table.c.started_at.is_not(None))
+    return [StudyRecord(**row._mapping) for row in connection.execute(statement)]
+
+
+def change(connection: Connection, study_id: int, **columns: Any) -> None:
+    """Set columns of one study."""
+    connection.execute(update(table).where(table.c.id == study_id).values(**columns))
+
+
+def remove(connection: Connection, study_id: int) -> None:
+    """Delete a study with its trials and curves."""
+    connection.execute(delete(table).where(table.c.id == study_id))

@@ -1,0 +1,210 @@
+"""The tables, once: what is stored, and nothing about who asks.
+
+One set of tables serves the service and, through ``TunerStorage``, any Optuna program. Every name carries the prefix
+``tuner_`` so that Optuna's own tables may share the database.
+
+    tuner_study         one row a study: its definition, its state, and what it has spent
+    tuner_trial         one row a trial: its point, its result, and its present lease
+    tuner_attempt       one row a lease that ended without a result (lost or released)
+    tuner_curve_block   blocks of curve points, many points a row
+    tuner_worker        one row a worker process, by an id that is never used again
+
+Spending is kept on the study's row, because an ask must not count trials; everything else that can be derived from
+trials (counts by state, the best) is derived, over an index.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON document as text: the same bytes on every database, whatever their own JSON types think of NaN."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """None is the absence of a document (NULL), not the document ``null``."""
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """The document."""
+        return None if value is None else json.loads(value)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time, with microseconds, on databases with and without time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """A naive time is a mistake, not a guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("times are stored aware of their zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC, aware."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+# SQLite counts up a key by itself only when its type is exactly INTEGER.
+Key = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+study = Table(
+    "tuner_study",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", Text, nullable=False),
+    # The resolved definition; NULL for a study that an Optuna program made.
+    Column("definition", Json),
+    # Optuna's directions, one a metric: ["minimize"].
+    Column("directions", Json, nullable=False),
+    # The metric that each direction is about: ["loss"].
+    Column("metrics", Json, nullable=False),
+    Column("state", String(16), nullable=False),
+    # Why it is in that state, in words; NULL while it is active.
+    Column("state_reason", Text),
+    # Whether the service's own workers run its trials.
+    Column("registered", Boolean, nullable=False),
+    # Counts up with every change of the definition or the state: the ETag.
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    # When trials were last given out: workers serve the study that waited longest.
+    Column("asked_at", UtcTime),
+    # Spending.
+    Column("next_number", Integer, nullable=False, server_default=text("0")),
+    Column("started_trials", Integer, nullable=False, server_default=text("0")),
+    Column("failed_trials", Integer, nullable=False, server_default=text("0")),
+    Column("spent_evaluations", BigInteger, nullable=False, server_default=text("0")),
+    Column("reserved_evaluations", BigInteger, nullable=False, server_default=text("0")),
+    # Optuna's attributes of the study. Samplers keep their state in the system ones.
+    Column("user_attrs", Json, nullable=False),
+    Column("system_attrs", Json, nullable=False),
+    UniqueConstraint("name"),
+    CheckConstraint("state IN ('active', 'paused', 'stopped', 'completed')", name="state"),
+    sqlite_autoincrement=True,
+)
+
+trial = Table(
+    "tuner_trial",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("study_id", Key, ForeignKey("tuner_study.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("parameters", Json, nullable=False),
+    # Optuna distributions by parameter; NULL: those of the study's search space.
+    Column("distributions", Json),
+    # Metric → value, non-finite ones as strings.
+    Column("values", Json),
+    # The goal's metric where it is finite: what "best" orders by.
+    Column("objective_value", Double),
+    Column("steps_run", Integer),
+    # Spent, by all attempts; and set aside for the running one.
+    Column("gradient_evaluations", BigInteger, nullable=False, server_default=text("0")),
+    Column("reserved_evaluations", BigInteger, nullable=False, server_default=text("0")),
+    Column("outcome", String(32)),
+    Column("verdict", String(32)),
+    Column("reason", Text),
+    Column("quarantined", Boolean, nullable=False, server_default=text("false")),
+    Column("excluded", Boolean, nullable=False, server_default=text("false")),
+    # The lease: attempt counts up each time the trial is leased.
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("lost_leases", Integer, nullable=False, server_default=text("0")),
+    Column("worker", Text),
+    Column("lease_expires_at", UtcTime),
+    Column("lease_seconds", Double),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("user_attrs", Json, nullable=False),
+    Column("system_attrs", Json, nullable=False),
+    UniqueConstraint("study_id", "number"),
+    CheckConstraint("state IN ('waiting', 'running', 'complete', 'failed', 'pruned')", name="state"),
+    Index(None, "study_id", "state", "objective_value"),
+    Index(None, "state", "lease_expires_at"),
+    sqlite_autoincrement=True,
+)
+
+attempt = Table(
+    "tuner_attempt",
+    metadata,
+    Column("trial_id", Key, ForeignKey("tuner_trial.id", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("worker", Text),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime, nullable=False),
+    Column("end", String(16), nullable=False),
+    CheckConstraint("\"end\" IN ('lost', 'released')", name="end"),
+)
+
+curve_block = Table(
+    "tuner_curve_block",
+    metadata,
+    Column("trial_id", Key, ForeignKey("tuner_trial.id", ondelete="CASCADE"), primary_key=True),
+    Column("metric", String(100), primary_key=True),
+    # The attempt that reported it: a trial's curve is that of its latest attempt.
+    Column("attempt", Integer, primary_key=True),
+    # Order of arrival: a later block's value for a step replaces an earlier one's.
+    Column("sequence", Integer, primary_key=True),
+    Column("first_step", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("points", LargeBinary, nullable=False),
+)
+
+worker = Table(
+    "tuner_worker",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("stopped_at", UtcTime),
+    # What it is busy with: a study's name, and how many trials it holds.
+    Column("study", Text),
+    Column("trials", Integer, nullable=False, server_default=text("0")),
+)

@@ -1,0 +1,240 @@
+"""Trial rows: reading and writing them, and nothing about what they mean.
+
+Each write of a leased trial names the attempt it belongs to, in the statement itself: a write of a lost lease changes
+no row, whoever else is writing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from tuner.errors import TrialNotFound
+from tuner.storage.tables import attempt as attempt_table
+from tuner.storage.tables import trial as table
+from tuner.trial import Outcome, Trial, TrialState, decode_float
+
+MAX_LOST_LEASES = 3
+"""A trial that lost its lease so often is quarantined: it probably kills its worker."""
+
+FINISHED = ("complete", "failed", "pruned")
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial's row, whole. ``values`` are as stored: non-finite ones as strings."""
+
+    id: int
+    study_id: int
+    number: int
+    state: str
+    parameters: dict[str, Any]
+    distributions: dict[str, str] | None
+    values: dict[str, float | str] | None
+    objective_value: float | None
+    steps_run: int | None
+    gradient_evaluations: int
+    reserved_evaluations: int
+    outcome: str | None
+    verdict: str | None
+    reason: str | None
+    quarantined: bool
+    excluded: bool
+    attempt: int
+    lost_leases: int
+    worker: str | None
+    lease_expires_at: datetime | None
+    lease_seconds: float | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+    user_attrs: dict[str, Any]
+    system_attrs: dict[str, Any]
+
+    @property
+    def metrics(self) -> dict[str, float] | None:
+        """The values as floats."""
+        return None if self.values is None else {name: decode_float(value) for name, value in self.values.items()}
+
+    def view(self) -> Trial:
+        """The trial as it is read."""
+        return Trial(
+            number=self.number,
+            state=TrialState(self.state),
+            attempt=self.attempt,
+            parameters=self.parameters,
+            values=self.metrics,
+            steps_run=self.steps_run,
+            gradient_evaluations=self.gradient_evaluations,
+            outcome=None if self.outcome is None else Outcome(self.outcome),
+            verdict=self.verdict,
+            reason=self.reason,
+            quarantined=self.quarantined,
+            excluded=self.excluded,
+            worker=self.worker,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+        )
+
+
+def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[TrialRecord]:
+    """Insert trials (all with the same columns), in order."""
+    if not rows:
+        return []
+    statement = insert(table).returning(table, sort_by_parameter_order=True)
+    return [TrialRecord(**row._mapping) for row in connection.execute(statement, list(rows))]
+
+
+def get(connection: Connection, study_id: int, number: int) -> TrialRecord:
+    """One trial.
+
+    Raises:
+        TrialNotFound: the study has no trial of that number.
+    """
+    found = get_many(connection, study_id, [number])
+    if not found:
+        raise TrialNotFound(f"the study has no trial {number}")
+    return found[number]
+
+
+def get_many(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, TrialRecord]:
+    """The trials of those numbers that exist, by number."""
+    statement = select(table).where(table.c.study_id == study_id, table.c.number.in_(list(numbers)))
+    return {row.number: TrialRecord(**row._mapping) for row in connection.execute(statement)}
+
+
+def page(
+    connection: Connection,
+    study_id: int,
+    *,
+    states: Sequence[str] | None = None,
+    after: int | None = None,
+    size: int | None = None,
+) -> list[TrialRecord]:
+    """Trials by number, those after the number ``after``; all of them where no ``size`` is given."""
+    statement = select(table).where(table.c.study_id == study_id).order_by(table.c.number)
+    if states is not None:
+        statement = statement.where(table.c.state.in_(states))
+    if after is not None:
+        statement = statement.where(table.c.number > after)
+    if size is not None:
+        statement = statement.limit(size)
+    return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+
+
+def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Trials by state: study id → state → how many; every state is there."""
+    result = {study_id: dict.fromkeys(TrialState, 0) for study_id in study_ids}
+    statement = (
+        select(table.c.study_id, table.c.state, func.count())
+        .where(table.c.study_id.in_(list(study_ids)))
+        .group_by(table.c.study_id, table.c.state)
+    )
+    for study_id, state, count in connection.execute(statement):
+        result[study_id][TrialState(state)] = count
+    return {study_id: {str(state): count for state, count in states.items()} for study_id, states in result.items()}
+
+
+def best(connection: Connection, study_id: int, direction: str) -> TrialRecord | None:
+    """The complete trial of the best finite value that is not excluded; the earliest among equals."""
+    value = table.c.objective_value
+    statement = (
+        select(table)
+        .where(table.c.study_id == study_id, table.c.state == "complete", value.is_not(None), ~table.c.excluded)
+        .order_by(value.desc() if direction == "maximize" else value.asc(), table.c.number)
+        .limit(1)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else TrialRecord(**row._mapping)
+
+
+def lease(
+    connection: Connection, trial_ids: Sequence[int], *, worker: str | None, seconds: float, moment: datetime
+) -> list[TrialRecord]:
+    """Give waiting trials to a worker: running, the attempt counted up. In the order of their numbers."""
+    statement = (
+        update(table)
+        .where(table.c.id.in_(list(trial_ids)), table.c.state == "waiting")
+        .values(
+            state="running",
+            attempt=table.c.attempt + 1,
+            worker=worker,
+            lease_seconds=seconds,
+            lease_expires_at=moment + timedelta(seconds=seconds),
+            started_at=moment,
+            updated_at=moment,
+        )
+        .returning(table)
+    )
+    leased = [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+    return sorted(leased, key=lambda record: record.number)
+
+
+def renew(connection: Connection, held: Iterable[tuple[int, int]], moment: datetime) -> list[int]:
+    """Renew the leases of (trial id, attempt) pairs; the ids of those that are still held."""
+    renewed = []
+    for trial_id, attempt in held:
+        row = connection.execute(
+            select(table.c.lease_seconds).where(
+                table.c.id == trial_id, table.c.attempt == attempt, table.c.state == "running"
+            )
+        ).one_or_none()
+        if row is not None:
+            expiry = moment + timedelta(seconds=row.lease_seconds)
+            connection.execute(update(table).where(table.c.id == trial_id).values(lease_expires_at=expiry))
+            renewed.append(trial_id)
+    return renewed
+
+
+def change(connection: Connection, trial_id: int, **columns: Any) -> None:
+    """Set columns of one trial."""
+    connection.execute(update(table).where(table.c.id == trial_id).values(**columns))
+
+
+def change_many(connection: Connection, changes: Sequence[dict[str, Any]]) -> None:
+    """Set the same columns of several trials in one statement; each change names its trial by ``id``."""
+    if not changes:
+        return
+    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in changes[0] if name != "id"}
+    statement = update(table).where(table.c.id == bindparam("trial_id")).values(**columns)
+    connection.execute(
+        statement,
+        [
+            {"trial_id": change["id"], **{f"new_{name}": value for name, value in change.items() if name != "id"}}
+            for change in changes
+        ],
+    )
+
+
+def expired(connection: Connection, moment: datetime) -> list[TrialRecord]:
+    """The running trials whose lease is over, locked. Trials without a lease (an Optuna program's) never are."""
+    statement = (
+        select(table)
+        .where(table.c.state == "running", table.c.lease_expires_at < moment)
+        .order_by(table.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+
+
+def end_attempts(connection: Connection, records: Sequence[TrialRecord], end: str, moment: datetime) -> None:
+    """Record attempts that ended without a result: ``lost`` or ``released``."""
+    if records:
+        connection.execute(
+            insert(attempt_table),
+            [
+                {
+                    "trial_id": record.id,
+                    "attempt": record.attempt,
+                    "worker": record.worker,
+                    "started_at": record.started_at,
+                    "ended_at": moment,
+                    "end": end,
+                }
+                for record in records
+            ],
+        )

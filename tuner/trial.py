@@ -1,0 +1,87 @@
+"""What a trial is: one descent at one point of the search space. Shared by wire, client and engine.
+
+*Steps, once and for all*: step k is the state after k updates; step 0 is the start. A curve's value at step k is the
+loss at the parameters after k updates. A trial with ``steps = n`` ran n updates.
+"""
+
+import math
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+
+class TrialState(StrEnum):
+    """Where a trial stands: ``waiting → running → complete | failed | pruned``, and back when its lease is lost."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    PRUNED = "pruned"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing changes any more."""
+        return self in {TrialState.COMPLETE, TrialState.FAILED, TrialState.PRUNED}
+
+
+class Outcome(StrEnum):
+    """How a descent ended: a fact, apart from any verdict on it."""
+
+    RAN_ITS_STEPS = "ran_its_steps"
+    LEFT_FINITE_NUMBERS = "left_finite_numbers"
+    STOPPED = "stopped"
+
+
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def encode_float(value: float) -> float | str:
+    """A float as JSON can hold it: non-finite ones as ``"NaN"``, ``"Infinity"``, ``"-Infinity"``."""
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def decode_float(value: Any) -> Any:
+    """The inverse of `encode_float`; what is no such string is passed on to be judged by its type."""
+    return _NON_FINITE.get(value, value) if isinstance(value, str) else value
+
+
+WireFloat = Annotated[
+    float,
+    BeforeValidator(decode_float),
+    PlainSerializer(encode_float, when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "enum": list(_NON_FINITE)}]}),
+]
+"""A loss or metric: any float, non-finite ones included, in strict JSON."""
+
+ParameterValue = bool | int | float | str | None
+"""A value of one search-space parameter."""
+
+
+class Trial(BaseModel):
+    """A trial as it is read. Times are UTC; ``values`` are those at the trial's last step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    state: TrialState
+    attempt: int
+    parameters: dict[str, ParameterValue]
+    values: dict[str, WireFloat] | None = None
+    steps_run: int | None = None
+    gradient_evaluations: int = 0
+    outcome: Outcome | None = None
+    verdict: str | None = None
+    reason: str | None = None
+    quarantined: bool = False
+    excluded: bool = False
+    worker: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None

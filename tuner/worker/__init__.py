@@ -1,0 +1,1 @@
+"""Where trials run: lease a batch, descend, tell; and give everything back on SIGTERM."""
