@@ -10,6 +10,7 @@ refused everywhere here; as *losses* they are data (``tuner/trial.py``).
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tuner.errors import FieldError, InvalidInput
+from tuner.trial import Trial
 
 LARGEST_INTEGER = 2**53 - 1
 """Integers beyond it lose digits in JSON and in a float64, which is what samplers compute in."""
@@ -205,7 +207,7 @@ class StudyDefinition(Strict):
     notes: Text = ""
     tags: Annotated[list[Tag], Field(max_length=50)] = []
 
-    def contains(self, parameters: Mapping[str, Any]) -> None:
+    def check_point(self, parameters: Mapping[str, Any]) -> None:
         """Check a chosen point: exactly this search space's parameters, each within its range.
 
         Raises:
@@ -219,6 +221,38 @@ class StudyDefinition(Strict):
                 problems.append(FieldError(name, problem))
         if problems:
             raise InvalidInput(*problems)
+
+
+class Spent(BaseModel):
+    """What a study has spent, in the units of its budget. ``seconds`` runs from the first trial to the end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trials: int
+    gradient_evaluations: int
+    seconds: float
+    failed_trials: int
+
+
+class Study(BaseModel):
+    """A study as it is read: its definition, where it stands, its best trial.
+
+    ``definition`` is null for a study that an Optuna program made: it is shown, read-only. ``trials`` counts by state.
+    ``best`` passes over values that are not finite.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    state: str
+    state_reason: str | None
+    definition: StudyDefinition | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    trials: dict[str, int]
+    spent: Spent
+    best: Trial | None
 
 
 def _misfit(parameter: FloatRange | IntRange | Choices, value: Any) -> str | None:

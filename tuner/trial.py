@@ -85,3 +85,37 @@ class Trial(BaseModel):
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+
+class Lease(BaseModel):
+    """A trial as it is given to whoever asked: what to run, under which attempt, and until when it is theirs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    attempt: int
+    lease_expires_at: datetime
+    parameters: dict[str, ParameterValue]
+
+
+class Asked(BaseModel):
+    """The answer to an ask. No trials is an ordinary answer: the study's state says why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trials: list[Lease]
+    study_state: str
+    retry_after_seconds: float | None
+
+
+class Curve(BaseModel):
+    """A metric along a trial: ``values[i]`` is the metric after ``steps[i]`` updates; steps ascend.
+
+    ``points`` says how many are stored; where fewer are shown, extremes and ends are among them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    steps: list[int]
+    values: list[WireFloat]
+    points: int

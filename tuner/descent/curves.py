@@ -1,8 +1,8 @@
 """Curves of a whole batch, recorded as they come: all rows of one step after another.
 
-A row's curve is read far less often than a step is written, so the step is what lies together in memory while it is
-written; a full block is turned over once, and from then on each row's points lie together. A block has columns only
-for the rows that had not ended when it began, so that memory stays close to the points themselves.
+A curve is read far less often than a step is written, so values of one step lie together while they are written; a
+full block is turned over once, and from then on the values of one row lie together. A block has columns only for the
+rows that ran when it began, so that memory stays close to the values themselves.
 """
 
 from dataclasses import dataclass
@@ -10,71 +10,67 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.intp]
-Values = NDArray[np.float64]
-Steps = NDArray[np.int64]
+from tuner.descent.batch import Rows
 
 _BLOCK_STEPS = 256
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one row: ``values[i]`` was measured after ``steps[i]`` updates. Steps ascend; both have shape (n,)."""
+    """Points of one row, both of shape (n,): ``values[i]`` holds after ``steps[i]`` updates. Steps ascend."""
 
-    steps: Steps
-    values: Values
-
-
-class _Block:
-    """Values of some rows at consecutive steps, from ``first`` on."""
-
-    def __init__(self, first: int, rows: Rows) -> None:
-        self.first = first
-        self.rows = rows
-        self.length = 0
-        self._by_step = np.empty((_BLOCK_STEPS, len(rows)))
-        self._columns: NDArray[np.intp] | slice = slice(None)
-        self._of: Rows | None = None
-
-    def append(self, rows: Rows, values: Values) -> bool:
-        """Add one step's values for these rows of the block; whether the block is full now."""
-        if rows is not self._of:
-            self._of = rows
-            self._columns = slice(None) if len(rows) == len(self.rows) else np.searchsorted(self.rows, rows)
-        self._by_step[self.length, self._columns] = values
-        self.length += 1
-        return self.length == _BLOCK_STEPS
-
-    def turn_over(self) -> None:
-        self._by_step = np.ascontiguousarray(self._by_step.T).T
-
-    def read(self, row: int, first: int, last: int) -> Values:
-        column = int(np.searchsorted(self.rows, row))
-        lower, upper = max(first - self.first, 0), min(last + 1 - self.first, self.length)
-        return self._by_step[lower:upper, column] if lower < upper else self._by_step[:0, 0]
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
 
 
 class Recorder:
-    """One value a row a step, for rows that begin and end at their own steps."""
+    """One value a row a step, for rows that begin and end at steps of their own."""
 
     def __init__(self) -> None:
         self._blocks: list[_Block] = []
-        self._open = False
 
-    def record(self, step: int, rows: Rows, values: Values, pending: Rows) -> None:
-        """Write the values of ``rows`` (R,) at ``step``; ``pending`` are rows that will be written only later.
+    def record(self, step: int, rows: Rows, values: NDArray[np.floating]) -> None:
+        """Write the values (R,) of ``rows`` at ``step``: the step after the last one, unless `cut` came between."""
+        if not self._blocks or self._blocks[-1].closed:
+            self._blocks.append(_Block(step, rows))
+        self._blocks[-1].append(rows, values)
 
-        Steps come in ascending order, rows ascend, and while the rows are the same the array is the same object.
-        """
-        block = self._blocks[-1] if self._open else None
-        if block is None or block.first + block.length != step:
-            block = _Block(step, np.union1d(rows, pending) if len(pending) else rows)
-            self._blocks.append(block)
-        self._open = not block.append(rows, values)
-        if not self._open:
-            block.turn_over()
+    def cut(self) -> None:
+        """Rows are about to join."""
+        if self._blocks:
+            self._blocks[-1].close()
 
     def read(self, row: int, first: int, last: int) -> Curve:
-        """The points of a row at steps first … last, all of which must have been written."""
-        parts = [block.read(row, first, last) for block in self._blocks if block.first <= last]
-        ...
+        """The points of a row at the steps first … last, each of which it must have run."""
+        parts = [block.read(row, first, last) for block in self._blocks if block.first <= last and first < block.end]
+        return Curve(np.arange(first, last + 1), np.concatenate(parts) if parts else np.empty(0))
+
+
+class _Block:
+    """Values of some rows at consecutive steps, from ``first`` up to, not including, ``end``."""
+
+    def __init__(self, first: int, rows: Rows) -> None:
+        self.first = first
+        self.end = first
+        self.closed = False
+        self._rows = rows
+        self._writing = rows
+        self._columns: NDArray[np.intp] | slice = slice(None)
+        self._values = np.empty((_BLOCK_STEPS, len(rows)))
+
+    def append(self, rows: Rows, values: NDArray[np.floating]) -> None:
+        if rows is not self._writing:
+            self._writing, self._columns = rows, np.searchsorted(self._rows, rows)
+        self._values[self.end - self.first, self._columns] = values
+        self.end += 1
+        if self.end - self.first == _BLOCK_STEPS:
+            self.close()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._values = np.ascontiguousarray(self._values[: self.end - self.first].T).T
+            self.closed = True
+
+    def read(self, row: int, first: int, last: int) -> NDArray[np.float64]:
+        column = np.searchsorted(self._rows, row)
+        return self._values[max(first - self.first, 0) : last + 1 - self.first, column]

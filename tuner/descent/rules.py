@@ -1,18 +1,17 @@
 """Update rules: what one step of each method does to a whole batch.
 
-To add one: a function, and one line in `RULES`. A rule sees R rows at once, each with its own learning rate η and
-settings, all of them columns of shape (R, 1); parameters x, gradients g and every array of its state are (R, D). It
-answers new arrays and changes none. ``step`` is k, the number of updates before this one, so x_k becomes x_{k+1}.
-State starts at zero.
+To add one: a function, and one entry in `RULES`. A rule sees the R rows of a `Batch` at once, each with its own
+learning rate η and settings. It answers new parameters x and a new state, and changes no array it was given. Its
+``step`` is k, the number of updates before this one: x_k becomes x_{k+1}. Every array of the state starts at zero.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 
+from tuner.descent.batch import Batch
 from tuner.objectives import Array
 
 State = Mapping[str, Array]
@@ -32,19 +31,8 @@ class RuleSetting:
         return self.low <= value < self.high
 
 
-class Point(NamedTuple):
-    """What a rule works from: x_k, its gradient, and what the row was told and remembers."""
-
-    step: int
-    parameters: Array
-    gradients: Array
-    learning_rates: Array
-    settings: Mapping[str, Array]
-    state: State
-
-
-Update = Callable[[Point], tuple[Array, State]]
-"""From the point after k updates, parameters and state after k + 1."""
+Update = Callable[[Batch, int], tuple[Array, State]]
+"""From a batch at step k (and k): parameters (R, D) and state at step k + 1."""
 
 
 @dataclass(frozen=True)
@@ -58,61 +46,61 @@ class UpdateRule:
     state: tuple[str, ...]
 
 
-def _gradient_descent(point: Point) -> tuple[Array, State]:
+def _gradient_descent(batch: Batch, _step: int) -> tuple[Array, State]:
     """x ← x - η·g (Cauchy 1847)."""
-    return point.parameters - point.learning_rates * point.gradients, point.state
+    return batch.parameters - batch.learning_rates * batch.gradients, batch.state
 
 
-def _heavy_ball(point: Point) -> tuple[Array, State]:
+def _heavy_ball(batch: Batch, _step: int) -> tuple[Array, State]:
     """v ← β·v + g, x ← x - η·v.
 
     For a constant rate this is x_{k+1} = x_k - η·g_k + β·(x_k - x_{k-1}) of Polyak, "Some methods of speeding up the
     convergence of iteration methods" (1964). On a quadratic it converges exactly when η < 2(1+β)/L.
     """
-    velocity = point.settings["momentum"] * point.state["velocity"] + point.gradients
-    return point.parameters - point.learning_rates * velocity, {"velocity": velocity}
+    velocity = batch.settings["momentum"] * batch.state["velocity"] + batch.gradients
+    return batch.parameters - batch.learning_rates * velocity, {"velocity": velocity}
 
 
-def _nesterov(point: Point) -> tuple[Array, State]:
+def _nesterov(batch: Batch, _step: int) -> tuple[Array, State]:
     """v ← β·v + g, y ← y - η·(g + β·v).
 
     Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k²)" (1983), with constant
     β: x_{k+1} = y_k - η·∇f(y_k), y_{k+1} = x_{k+1} + β·(x_{k+1} - x_k). The parameters are the look-ahead points y,
     where the gradient is taken, as in every deep-learning library.
     """
-    momentum = point.settings["momentum"]
-    velocity = momentum * point.state["velocity"] + point.gradients
-    return point.parameters - point.learning_rates * (point.gradients + momentum * velocity), {"velocity": velocity}
+    momentum = batch.settings["momentum"]
+    velocity = momentum * batch.state["velocity"] + batch.gradients
+    return batch.parameters - batch.learning_rates * (batch.gradients + momentum * velocity), {"velocity": velocity}
 
 
-def _rmsprop(point: Point) -> tuple[Array, State]:
+def _rmsprop(batch: Batch, _step: int) -> tuple[Array, State]:
     """s ← β₂·s + (1-β₂)·g², x ← x - η·g / (√s + ε).
 
     Hinton, "Neural Networks for Machine Learning", lecture 6e (2012).
     """
-    beta2 = point.settings["beta2"]
-    mean_square = beta2 * point.state["mean_square"] + (1 - beta2) * np.square(point.gradients)
-    direction = point.gradients / (np.sqrt(mean_square) + point.settings["epsilon"])
-    return point.parameters - point.learning_rates * direction, {"mean_square": mean_square}
+    beta2 = batch.settings["beta2"]
+    mean_square = beta2 * batch.state["mean_square"] + (1 - beta2) * np.square(batch.gradients)
+    direction = batch.gradients / (np.sqrt(mean_square) + batch.settings["epsilon"])
+    return batch.parameters - batch.learning_rates * direction, {"mean_square": mean_square}
 
 
-def _adam(point: Point) -> tuple[Array, State]:
+def _adam(batch: Batch, step: int) -> tuple[Array, State]:
     """m ← β₁·m + (1-β₁)·g, s ← β₂·s + (1-β₂)·g², x ← x - η·m̂ / (√ŝ + ε), with m̂ = m/(1-β₁ᵗ), ŝ = s/(1-β₂ᵗ), t = k+1.
 
     Kingma and Ba, "Adam: a method for stochastic optimization" (2015), algorithm 1.
     """
-    beta1, beta2 = point.settings["beta1"], point.settings["beta2"]
-    mean = beta1 * point.state["mean"] + (1 - beta1) * point.gradients
-    mean_square = beta2 * point.state["mean_square"] + (1 - beta2) * np.square(point.gradients)
-    updates = point.step + 1
+    beta1, beta2 = batch.settings["beta1"], batch.settings["beta2"]
+    mean = beta1 * batch.state["mean"] + (1 - beta1) * batch.gradients
+    mean_square = beta2 * batch.state["mean_square"] + (1 - beta2) * np.square(batch.gradients)
+    updates = step + 1
     unbiased_mean = mean / (1 - beta1**updates)
     unbiased_mean_square = mean_square / (1 - beta2**updates)
-    direction = unbiased_mean / (np.sqrt(unbiased_mean_square) + point.settings["epsilon"])
-    return point.parameters - point.learning_rates * direction, {"mean": mean, "mean_square": mean_square}
+    direction = unbiased_mean / (np.sqrt(unbiased_mean_square) + batch.settings["epsilon"])
+    return batch.parameters - batch.learning_rates * direction, {"mean": mean, "mean_square": mean_square}
 
 
 _MOMENTUM = RuleSetting(0.9, 0.0, 1.0, "β: the share of the last step's velocity that is kept.")
-_EPSILON = RuleSetting(1e-8, 1e-16, 1.0, "ε: keeps the division finite where gradients vanish.")  # noqa: RUF001
+_EPSILON = RuleSetting(1e-8, 1e-16, 1.0, "ε: keeps the division finite where gradients vanish.")
 _BETA1 = RuleSetting(0.9, 0.0, 1.0, "β₁: the decay of the mean gradient.")
 _BETA2_TEXT = "β₂: the decay of the mean squared gradient (RMSProp's ρ or α)."  # noqa: RUF001
 

@@ -1,7 +1,7 @@
 """Study rows: reading and writing them, and nothing about what they mean."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -26,11 +26,12 @@ class StudyRecord:
     metrics: list[str]
     state: StudyState
     state_reason: str | None
-    registered: bool
+    objective: str | None
     version: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    idle_seconds: float
     asked_at: datetime | None
     next_number: int
     started_trials: int
@@ -48,7 +49,7 @@ def create(
     definition: Mapping[str, Any] | None,
     directions: Sequence[str],
     metrics: Sequence[str],
-    registered: bool,
+    objective: str | None,
     moment: datetime,
 ) -> StudyRecord:
     """Insert an active study.
@@ -64,7 +65,7 @@ def create(
             directions=list(directions),
             metrics=list(metrics),
             state="active",
-            registered=registered,
+            objective=objective,
             created_at=moment,
             user_attrs={},
             system_attrs={},
@@ -125,17 +126,17 @@ def everything(connection: Connection) -> list[StudyRecord]:
     return [StudyRecord(**row._mapping) for row in connection.execute(select(table).order_by(table.c.id))]
 
 
-def active_registered(connection: Connection) -> list[str]:
-    """The names of the active studies that the service's own workers run, the longest unserved first."""
+def active_with_objective(connection: Connection, objectives: Collection[str]) -> list[str]:
+    """The names of the active studies of one of these registered objectives, the longest unserved first."""
     statement = (
         select(table.c.name)
-        .where(table.c.state == "active", table.c.registered)
+        .where(table.c.state == "active", table.c.objective.in_(objectives))
         .order_by(table.c.asked_at.asc().nulls_first(), table.c.id)
     )
     return list(connection.scalars(statement))
 
 
-def active_with_deadline(connection: Connection) -> list[StudyRecord]:
+def active_and_started(connection: Connection) -> list[StudyRecord]:
     """The active studies that have started: those which time alone may complete."""
     statement = select(table).where(table.c.state == "active", table.c.started_at.is_not(None))
     return [StudyRecord(**row._mapping) for row in connection.execute(statement)]
@@ -144,6 +145,13 @@ def active_with_deadline(connection: Connection) -> list[StudyRecord]:
 def change(connection: Connection, study_id: int, **columns: Any) -> None:
     """Set columns of one study."""
     connection.execute(update(table).where(table.c.id == study_id).values(**columns))
+
+
+def increase(connection: Connection, study_id: int, **amounts: int) -> None:
+    """Add to counting columns of one study."""
+    changed = {name: table.c[name] + amount for name, amount in amounts.items() if amount}
+    if changed:
+        connection.execute(update(table).where(table.c.id == study_id).values(**changed))
 
 
 def remove(connection: Connection, study_id: int) -> None:

@@ -103,13 +103,15 @@ study = Table(
     Column("state", String(16), nullable=False),
     # Why it is in that state, in words; NULL while it is active.
     Column("state_reason", Text),
-    # Whether the service's own workers run its trials.
-    Column("registered", Boolean, nullable=False),
+    # The registered objective, where the service's own workers run its trials; NULL for the others.
+    Column("objective", String(100)),
     # Counts up with every change of the definition or the state: the ETag.
     Column("version", Integer, nullable=False, server_default=text("1")),
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),
+    # Time between the first trial and now that does not count: the study was over, and taken up again.
+    Column("idle_seconds", Double, nullable=False, server_default=text("0")),
     # When trials were last given out: workers serve the study that waited longest.
     Column("asked_at", UtcTime),
     # Spending.

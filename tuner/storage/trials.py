@@ -139,6 +139,26 @@ def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[s
     return {study_id: {str(state): count for state, count in states.items()} for study_id, states in result.items()}
 
 
+def any_open(connection: Connection, study_id: int) -> bool:
+    """Whether a trial that was started is not finished: running, or waiting for its next attempt."""
+    begun = select(table.c.id).where(table.c.study_id == study_id)
+    running = begun.where(table.c.state == "running").limit(1)
+    requeued = begun.where(table.c.state == "waiting", table.c.attempt > 0).limit(1)
+    return connection.execute(running).first() is not None or connection.execute(requeued).first() is not None
+
+
+def waiting(connection: Connection, study_id: int, size: int) -> list[TrialRecord]:
+    """Up to ``size`` waiting trials by number, those that nobody else is taking."""
+    statement = (
+        select(table)
+        .where(table.c.study_id == study_id, table.c.state == "waiting")
+        .order_by(table.c.number)
+        .limit(size)
+        .with_for_update(skip_locked=True)
+    )
+    return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+
+
 def best(connection: Connection, study_id: int, direction: str) -> TrialRecord | None:
     """The complete trial of the best finite value that is not excluded; the earliest among equals."""
     value = table.c.objective_value
@@ -210,13 +230,19 @@ def change_many(connection: Connection, changes: Sequence[dict[str, Any]]) -> No
     )
 
 
-def expired(connection: Connection, moment: datetime) -> list[TrialRecord]:
-    """The running trials whose lease is over, locked. Trials without a lease (an Optuna program's) never are."""
+def studies_with_expired(connection: Connection, moment: datetime) -> list[int]:
+    """The studies that have a running trial whose lease is over."""
+    statement = select(table.c.study_id).where(table.c.state == "running", table.c.lease_expires_at < moment).distinct()
+    return list(connection.scalars(statement))
+
+
+def expired(connection: Connection, study_id: int, moment: datetime) -> list[TrialRecord]:
+    """A study's running trials whose lease is over, locked. Trials without a lease (an Optuna program's) never are."""
     statement = (
         select(table)
-        .where(table.c.state == "running", table.c.lease_expires_at < moment)
-        .order_by(table.c.id)
-        .with_for_update(skip_locked=True)
+        .where(table.c.study_id == study_id, table.c.state == "running", table.c.lease_expires_at < moment)
+        .order_by(table.c.number)
+        .with_for_update()
     )
     return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
 

@@ -1,0 +1,30 @@
+"""``python -m benchmarks [name …]``: run the benchmarks, or those named, and print a markdown table."""
+
+import sys
+from collections.abc import Callable, Mapping
+
+from benchmarks import descent
+from benchmarks.table import Measurement, header, markdown
+
+BENCHMARKS: Mapping[str, Callable[[], list[Measurement]]] = {
+    "descent": descent.measure,
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    measurements: list[Measurement] = []
+    for name in names or BENCHMARKS:
+        print(f"measuring {name} …", file=sys.stderr)
+        measurements += BENCHMARKS[name]()
+    print(header())
+    print()
+    print(markdown(measurements))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,18 @@
+"""Descent: runs many learning rates at once on one objective, and records every row's whole curve."""
+
+from tuner.descent.curves import Curve
+from tuner.descent.loop import Descent, measures_validation
+from tuner.descent.row import Checkpoint, Row, RowResult
+from tuner.descent.rules import RULES, RuleSetting, UpdateRule
+
+__all__ = [
+    "RULES",
+    "Checkpoint",
+    "Curve",
+    "Descent",
+    "Row",
+    "RowResult",
+    "RuleSetting",
+    "UpdateRule",
+    "measures_validation",
+]

@@ -1,0 +1,70 @@
+"""One row of a descent: what it is told, what it gives, and where it can go on."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tuner.descent.curves import Curve
+from tuner.descent.rules import UpdateRule
+from tuner.errors import FieldError
+from tuner.objectives import Array
+from tuner.trial import Outcome
+
+
+@dataclass(frozen=True)
+class Row:
+    """One descent to run: ``steps`` updates at a constant learning rate. Settings left out are the rule's defaults."""
+
+    learning_rate: float
+    steps: int
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+    def problems(self, rule: UpdateRule) -> list[FieldError]:
+        """What is wrong with it under that rule, field by field."""
+        found = []
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            found.append(FieldError("learning_rate", "must be a finite number above 0"))
+        if self.steps < 0:
+            found.append(FieldError("steps", "must not be negative"))
+        for name, value in self.settings.items():
+            if name not in rule.settings:
+                known = ", ".join(rule.settings) or "none"
+                found.append(FieldError(f"settings.{name}", f"{rule.name} has no such setting; it has: {known}"))
+            elif not rule.settings[name].allows(value):
+                bounds = rule.settings[name]
+                found.append(FieldError(f"settings.{name}", f"must be at least {bounds.low} and below {bounds.high}"))
+        return found
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a row stood, so that it can go on and nothing is evaluated twice.
+
+    ``parameters``, ``gradient`` and each array of ``state`` have shape (D,); ``value`` is the loss at ``step``. Value
+    and gradient are None where the last evaluation is none to go on from: in stochastic descent a row that ran its
+    steps ended with the full loss, and going on evaluates the mini-batch of that step, one evaluation more.
+    """
+
+    step: int
+    parameters: Array
+    state: Mapping[str, Array]
+    value: float | None
+    gradient: Array | None
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """What a row gave so far; ``outcome`` is None while it runs.
+
+    ``steps_run`` is the last step with a loss, counted from x_0 even where the row continues from a checkpoint; there
+    the curves begin at the checkpoint's step, and ``gradient_evaluations`` are those of this descent alone.
+    ``validation`` is None where the objective holds no data out. ``checkpoint`` is None where nothing can go on:
+    before the row began, and outside the finite numbers.
+    """
+
+    outcome: Outcome | None
+    steps_run: int
+    gradient_evaluations: int
+    loss: Curve
+    validation: Curve | None
+    checkpoint: Checkpoint | None

@@ -1,0 +1,150 @@
+"""Learners: Optuna's samplers, each with the settings that are worth turning and that Optuna stands by.
+
+Defaults are Optuna's. What Optuna calls deprecated or experimental is left out.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import numpy as np
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
+from pydantic import Field
+
+from tuner.definition import Choices, SearchSpace
+from tuner.errors import InvalidInput
+from tuner.search.sampler import Learner, is_fixed
+
+Startup = Annotated[int, Field(ge=1, le=10_000)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class TreeParzen(Learner):
+    """Tree-structured Parzen estimator: densities of the good and of the bad points, and where they differ most.
+
+    Bergstra et al. (2011), Algorithms for hyper-parameter optimization; Watanabe (2023), Tree-structured Parzen
+    estimator. Points of a batch that are not evaluated yet count among the bad ones, so that a batch spreads out.
+    """
+
+    n_startup_trials: Startup = 10
+    n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
+    multivariate: bool = True
+
+    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+        """As large as leaves the best losses of sequential search (``benchmarks/sampling.py``)."""
+        return 5
+
+    def build(self, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+        """Optuna's ``TPESampler``."""
+        return TPESampler(
+            n_startup_trials=self.n_startup_trials,
+            n_ei_candidates=self.n_ei_candidates,
+            multivariate=self.multivariate,
+            seed=trial_seed,
+        )
+
+
+class CovarianceAdaptation(Learner):
+    """CMA-ES: a Gaussian cloud of points that moves, stretches and shrinks by generations. Numbers only.
+
+    Hansen (2016), The CMA evolution strategy: a tutorial. ``popsize`` points make a generation; null lets their number
+    follow the dimension: 4 + ⌊3 ln d⌋. The first batch is random.
+    """
+
+    n_startup_trials: Startup = 1
+    popsize: Annotated[int, Field(ge=4, le=1000)] | None = None
+
+    def check(self, space: SearchSpace) -> None:
+        """Choices have no covariance; rather than draw them at random, as Optuna does, say so."""
+        categorical = [name for name, part in space.items() if isinstance(part, Choices) and not is_fixed(part)]
+        if categorical:
+            raise InvalidInput.at(
+                "name", f"cmaes searches numbers only, and {', '.join(categorical)} is categorical: choose tpe or nsga2"
+            )
+
+    def default_batch_size(self, space: SearchSpace) -> int:
+        """One generation: its points are independent of each other anyway."""
+        free = sum(not is_fixed(parameter) for parameter in space.values())
+        return self.popsize or 4 + math.floor(3 * math.log(max(1, free)))
+
+    def build(self, study_seed: int, trial_seed: int) -> BaseSampler:
+        """Optuna's ``CmaEsSampler``.
+
+        It adds the trial's number to a seed of at most 16 bits: with the same seed throughout the study no two points
+        of a generation share their random numbers, with a seed per trial some would.
+        """
+        return CmaEsSampler(
+            n_startup_trials=self.n_startup_trials,
+            popsize=self.popsize,
+            seed=study_seed,
+            independent_sampler=RandomSampler(seed=trial_seed),
+            warn_independent_sampling=False,
+        )
+
+
+class GeneticAlgorithm(Learner):
+    """NSGA-II: generations of points that recombine and mutate the best of the one before.
+
+    Deb et al. (2002), A fast and elitist multiobjective genetic algorithm.
+    """
+
+    population_size: Annotated[int, Field(ge=2, le=1000)] = 50
+    mutation_prob: Probability | None = None
+    crossover_prob: Probability = 0.9
+    swapping_prob: Probability = 0.5
+
+    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+        """One generation: its points are independent of each other anyway."""
+        return self.population_size
+
+    def build(self, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+        """Optuna's ``NSGAIISampler``."""
+        return NSGAIISampler(
+            population_size=self.population_size,
+            mutation_prob=self.mutation_prob,
+            crossover_prob=self.crossover_prob,
+            swapping_prob=self.swapping_prob,
+            seed=trial_seed,
+        )
+
+
+class GaussianProcess(Learner):
+    """Gaussian process with expected improvement: the most careful with few trials, the slowest. Needs the extra gp."""
+
+    extra: ClassVar[str | None] = "gp:torch"
+
+    n_startup_trials: Startup = 10
+
+    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+        """One: choosing takes longer than most descents, so a batch would save little."""
+        return 1
+
+    def build(self, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+        """Optuna's ``GPSampler``."""
+        return GPSampler(n_startup_trials=self.n_startup_trials, seed=trial_seed, warn_independent_sampling=False)
+
+    def view(self, trials: Sequence[FrozenTrial], direction: str) -> Sequence[FrozenTrial]:
+        """Diverged runs clipped to a bad but ordinary value.
+
+        Optuna standardises the values: one loss of 1e24 would make all others equal, an infinite one warns. The fence
+        stands ten times as far from the best as the best quarter's end.
+        """
+        sign = 1.0 if direction == "minimize" else -1.0
+        finite = [sign * trial.value for trial in trials if trial.value is not None and math.isfinite(trial.value)]
+        if finite:
+            best, quarter = np.quantile(finite, [0, 0.25], method="lower").tolist()
+            fence = min(best + 10 * (quarter - best), max(finite))
+        else:
+            fence = 0.0
+        return [
+            trial if trial.value is None else _with_value(trial, sign * min(sign * trial.value, fence))
+            for trial in trials
+        ]
+
+
+def _with_value(trial: FrozenTrial, value: float) -> FrozenTrial:
+    shown = copy.copy(trial)
+    shown.values = [value]
+    return shown

@@ -1,0 +1,137 @@
+"""A batch of points from a definition, a history and the numbers of the trials: the same three, the same points.
+
+Random numbers come from the study's seed and the trial's number alone. Whoever asks, in whatever process, after
+whatever restart: nothing is drawn twice, and nothing depends on what was drawn before in the same process.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.pruners import NopPruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from tuner.definition import Choices, FloatRange, IntRange, StudyDefinition
+from tuner.search.registry import sampler_of
+from tuner.search.sampler import Design, Learner, Point
+from tuner.search.view import STUDY_NAME, BatchView
+from tuner.storage.frozen import distributions
+from tuner.trial import ParameterValue
+
+PLACE = "search:place"
+"""The study's attribute that says how many points of a design that ends have been given out."""
+
+RELATIVE_PARAMETERS = ":relative_params:"
+"""In keys of what a sampler notes for those who look while a trial's parameters are half written: never so here."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a sampler may know of the study.
+
+    trials: complete, pruned and running ones, ascending by number. Failed, excluded and waiting ones are left out.
+    system_attrs: the study's, where samplers keep their state. Read and write them in one transaction: a grid's
+    place is there.
+    """
+
+    trials: Sequence[FrozenTrial]
+    system_attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A point, in the order of the search space, and the sampler's state to store with its trial."""
+
+    parameters: dict[str, ParameterValue]
+    system_attrs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """A batch of points.
+
+    trials: one per number, fewer where a grid ended. system_attrs: those of the study that changed.
+    exhausted: nothing further will ever be suggested.
+    """
+
+    trials: list[Suggestion]
+    system_attrs: dict[str, Any]
+    exhausted: bool
+
+
+def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
+    """Choose points for trials of these numbers.
+
+    Each later one of the batch sees the earlier ones as running. ``history.trials`` is not looked at where the sampler
+    does not learn (``SAMPLERS[name].learns``).
+
+    Raises:
+        InvalidInput: the definition's sampler is none, as in `resolve_sampler`.
+    """
+    match sampler_of(definition.sampler):
+        case Design() as design:
+            return _laid_out(design, definition, history, numbers)
+        case Learner() as learner:
+            return _learned(learner, definition, history, numbers)
+        case other:
+            raise TypeError(f"neither a design nor a learner: {other!r}")
+
+
+def _laid_out(design: Design, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
+    space, seed = definition.search_space, definition.sampler.seed
+    size = design.size(space)
+    if size is None:
+        points = design.points(space, seed, numbers)
+        return Suggestions([Suggestion(point, {}) for point in points], {}, exhausted=False)
+    # By place and not by number: points that users enqueue take numbers too.
+    first = int(history.system_attrs.get(PLACE, 0))
+    after = min(first + len(numbers), size)
+    points = design.points(space, seed, range(first, after))
+    return Suggestions([Suggestion(point, {}) for point in points], {PLACE: after}, exhausted=after >= size)
+
+
+def _learned(learner: Learner, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
+    direction = definition.goal.direction
+    view = BatchView(learner.view(history.trials, direction), history.system_attrs, direction, numbers)
+    space = distributions(definition.search_space)
+    key, offset = (int(word) for word in np.random.SeedSequence(definition.sampler.seed).generate_state(2))
+    study = Study(STUDY_NAME, view, sampler=learner.build(key, key), pruner=NopPruner())
+    found = []
+    for number in numbers:
+        study.sampler = learner.build(key, _scatter(number ^ key) ^ offset)
+        trial = view.get_trial(study.ask(fixed_distributions=space)._trial_id)
+        found.append(
+            Suggestion(
+                _plain(definition, trial.params),
+                {name: value for name, value in trial.system_attrs.items() if RELATIVE_PARAMETERS not in name},
+            )
+        )
+    return Suggestions(found, view.changed, exhausted=False)
+
+
+def _scatter(number: int) -> int:
+    """A bijection of the 32-bit integers that leaves no trace of order: MurmurHash3's finaliser.
+
+    Optuna's samplers take seeds of 32 bits. Hashed into so few, 100,000 trials would share about one; mapped
+    one-to-one, none.
+    """
+    number &= 0xFFFFFFFF
+    number = ((number ^ (number >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+    number = ((number ^ (number >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+    return number ^ (number >> 16)
+
+
+def _plain(definition: StudyDefinition, parameters: Mapping[str, Any]) -> Point:
+    """The parameters in the order of the search space, as the types of the definition: samplers leave NumPy's."""
+    point: Point = {}
+    for name, parameter in definition.search_space.items():
+        match parameter:
+            case FloatRange():
+                point[name] = float(parameters[name])
+            case IntRange():
+                point[name] = int(parameters[name])
+            case Choices():
+                point[name] = parameters[name]
+    return point

@@ -1,0 +1,97 @@
+"""What a study may still spend: pure arithmetic over its budget and its row.
+
+The unit of cost is the gradient evaluation. A registered descent of n steps takes n + 1 of them, the last for the loss
+at step n; a training client's n steps are n gradients. An ask reserves a trial's evaluations, its result settles them:
+so parallel askers together never pass the limit.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tuner.definition import Choices, IntRange, StudyDefinition
+from tuner.storage.studies import StudyRecord
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What may be given out now; None is no limit. ``running`` counts the trials that could run beside the present."""
+
+    trials: int | None
+    evaluations: int | None
+    running: int | None
+
+
+def cost(definition: StudyDefinition, parameters: dict[str, Any]) -> int:
+    """Gradient evaluations that a trial at this point takes, run to its last step."""
+    steps = parameters.get("steps")
+    if not isinstance(steps, int):
+        return 0
+    return cost_of_steps(definition, steps)
+
+
+def cost_of_steps(definition: StudyDefinition, steps: int) -> int:
+    """Gradient evaluations of a run of so many steps."""
+    return steps + 1 if definition.objective is not None else steps
+
+
+def allowance(definition: StudyDefinition, study: StudyRecord, running: int) -> Allowance:
+    """What the budget still allows."""
+    budget = definition.budget
+    left = None if budget.trials is None else max(0, budget.trials - study.started_trials)
+    evaluations = budget.gradient_evaluations
+    if evaluations is not None:
+        evaluations = max(0, evaluations - study.spent_evaluations - study.reserved_evaluations)
+    parallel = None if budget.parallel_trials is None else max(0, budget.parallel_trials - running)
+    return Allowance(left, evaluations, parallel)
+
+
+def clip(definition: StudyDefinition, parameters: dict[str, Any], evaluations: int | None) -> dict[str, Any] | None:
+    """The point with its steps shortened to what the evaluations allow; None where not even the fewest are left."""
+    if evaluations is None or cost(definition, parameters) <= evaluations:
+        return parameters
+    affordable = evaluations - cost_of_steps(definition, 0)
+    match definition.search_space["steps"]:
+        case IntRange(low=low) if affordable >= low:
+            return {**parameters, "steps": affordable}
+        case Choices(choices=choices):
+            fitting = [choice for choice in choices if isinstance(choice, int) and choice <= affordable]
+            return {**parameters, "steps": max(fitting)} if fitting else None
+        case _:
+            return None
+
+
+def exhausted(definition: StudyDefinition, study: StudyRecord, moment: datetime) -> str | None:
+    """Which limit is reached, in words; None while trials may still be started.
+
+    Evaluations that running trials have reserved do not count here: a run that ends early gives the rest back.
+    """
+    budget = definition.budget
+    if budget.trials is not None and study.started_trials >= budget.trials:
+        return f"the budget of {budget.trials} trials is spent"
+    if budget.failed_trials is not None and study.failed_trials >= budget.failed_trials:
+        return f"{study.failed_trials} trials failed"
+    if budget.seconds is not None and seconds(study, moment) >= budget.seconds:
+        return f"the budget of {budget.seconds:g} seconds is spent"
+    if budget.gradient_evaluations is not None:
+        left = budget.gradient_evaluations - study.spent_evaluations
+        if left < _least_cost(definition):
+            return f"the budget of {budget.gradient_evaluations} gradient evaluations is spent"
+    return None
+
+
+def seconds(study: StudyRecord, moment: datetime) -> float:
+    """Wall time since the first trial started, without the time in which the study was over."""
+    if study.started_at is None:
+        return 0.0
+    return ((study.finished_at or moment) - study.started_at).total_seconds() - study.idle_seconds
+
+
+def _least_cost(definition: StudyDefinition) -> int:
+    match definition.search_space.get("steps"):
+        case IntRange(low=low):
+            return cost_of_steps(definition, low)
+        case Choices(choices=choices):
+            return cost_of_steps(definition, min(choice for choice in choices if isinstance(choice, int)))
+        case _:
+            return 1

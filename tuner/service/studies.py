@@ -1,0 +1,251 @@
+"""Use cases of studies: create, read, list, change, pause, resume, stop, delete. One transaction each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from tuner.definition import Spent, Study, StudyDefinition
+from tuner.errors import InvalidInput, NoResult, StudyExists, StudyState
+from tuner.service import budget
+from tuner.service.open_study import definition_of, open_study
+from tuner.service.resolution import resolve
+from tuner.service.trials import page_number
+from tuner.storage import studies, trials
+from tuner.storage.database import Database, now
+from tuner.storage.studies import StudyRecord
+from tuner.trial import Trial
+
+
+@dataclass(frozen=True)
+class StudyPage:
+    """Studies, newest first, and where the next page begins."""
+
+    studies: list[Study]
+    next_page_token: str | None
+
+
+def create(database: Database, definition: StudyDefinition) -> tuple[Study, bool]:
+    """Create the study, or find the identical one; whether it was created.
+
+    Raises:
+        InvalidInput: the definition names what no registry knows.
+        StudyExists: the name belongs to another definition; the message names the fields that differ.
+    """
+    resolved = resolve(definition)
+
+    def work(connection: Connection) -> tuple[Study, bool]:
+        try:
+            record = studies.create(
+                connection,
+                name=resolved.name,
+                definition=resolved.model_dump(mode="json"),
+                directions=[resolved.goal.direction],
+                metrics=[resolved.goal.metric],
+                objective=None if resolved.objective is None else resolved.objective.name,
+                moment=now(connection),
+            )
+        except StudyExists:
+            record = studies.get(connection, resolved.name)
+            _require_same(record, resolved)
+            return _views(connection, [record])[0], False
+        return _views(connection, [record])[0], True
+
+    return database.write(work)
+
+
+def get(database: Database, name: str) -> tuple[Study, int]:
+    """One study, and the version of its definition and state."""
+
+    def work(connection: Connection) -> tuple[Study, int]:
+        record = studies.get(connection, name)
+        return _views(connection, [record])[0], record.version
+
+    return database.read(work)
+
+
+def page(
+    database: Database,
+    *,
+    state: str | None = None,
+    text: str | None = None,
+    page_size: int = 50,
+    page_token: str | None = None,
+) -> StudyPage:
+    """Studies, newest first, by state and by a part of their name.
+
+    Raises:
+        InvalidInput: the page token is none of ours.
+    """
+    after = page_number(page_token)
+
+    def work(connection: Connection) -> StudyPage:
+        records = studies.page(connection, state=state, text=text, after=after, size=page_size + 1)
+        more = len(records) > page_size
+        records = records[:page_size]
+        return StudyPage(_views(connection, records), str(records[-1].id) if more else None)
+
+    return database.read(work)
+
+
+def best(database: Database, name: str) -> Trial:
+    """The best complete trial.
+
+    Raises:
+        NoResult: there is no complete trial with a finite value yet.
+    """
+    study, _ = get(database, name)
+    if study.best is None:
+        raise NoResult(f"study {name!r} has no complete trial with a finite value yet")
+    return study.best
+
+
+def change(
+    database: Database, name: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+) -> tuple[Study, int]:
+    """Change notes, tags or budget. A raised budget makes a completed study active again.
+
+    Args:
+        database: where the study is.
+        name: which study.
+        changes: any of ``notes``, ``tags`` and ``budget``, each replaced whole.
+        expected_version: refuse when the study has changed since this version.
+
+    Raises:
+        InvalidInput: a value is out of form.
+        ReadOnlyStudy: an Optuna program made the study.
+        StudyState: the study has changed since the expected version.
+    """
+
+    def work(connection: Connection) -> tuple[Study, int]:
+        study = open_study(connection, name)
+        record, moment = study.record, study.moment
+        if expected_version is not None and record.version != expected_version:
+            raise StudyState(f"study {name!r} has changed: it is at version {record.version}, not {expected_version}")
+        document = {**study.definition.model_dump(mode="json"), **changes}
+        try:
+            definition = StudyDefinition.model_validate(document)
+        except ValidationError as error:
+            raise InvalidInput.from_validation(error.errors(), document) from None
+        columns: dict[str, Any] = {"definition": definition.model_dump(mode="json"), "version": record.version + 1}
+        if record.state == "completed" and budget.exhausted(definition, record, moment) is None:
+            columns |= _active_again(record, moment)
+        studies.change(connection, record.id, **columns)
+        open_study(connection, name).complete_if_spent()
+        changed = studies.get_by_id(connection, record.id)
+        return _views(connection, [changed])[0], changed.version
+
+    return database.write(work)
+
+
+def _active_again(record: StudyRecord, moment: datetime) -> dict[str, Any]:
+    """Take up a study that was over: its clock goes on where it stood."""
+    idle = (moment - record.finished_at).total_seconds() if record.finished_at and record.started_at else 0.0
+    return {
+        "state": "active",
+        "state_reason": None,
+        "finished_at": None,
+        "idle_seconds": record.idle_seconds + idle,
+    }
+
+
+def pause(database: Database, name: str) -> Study:
+    """Give out no more trials; running ones finish.
+
+    Raises:
+        StudyState: the study is not active.
+    """
+    return _move(database, name, {"active"}, "paused", "paused by a user")
+
+
+def resume(database: Database, name: str) -> Study:
+    """Give out trials again.
+
+    Raises:
+        StudyState: the study is completed; raise its budget instead.
+    """
+    return _move(database, name, {"paused", "stopped"}, "active", None)
+
+
+def stop(database: Database, name: str) -> Study:
+    """End the study; running trials finish and are kept.
+
+    Raises:
+        StudyState: the study is completed.
+    """
+    return _move(database, name, {"active", "paused"}, "stopped", "stopped by a user")
+
+
+def delete(database: Database, name: str) -> None:
+    """Delete a study with its trials and curves."""
+
+    def work(connection: Connection) -> None:
+        studies.remove(connection, studies.get(connection, name, lock=True).id)
+
+    database.write(work)
+
+
+def _move(database: Database, name: str, sources: set[str], target: str, reason: str | None) -> Study:
+    def work(connection: Connection) -> Study:
+        study = open_study(connection, name)
+        record, moment = study.record, study.moment
+        if record.state in sources:
+            if target == "active":
+                columns = _active_again(record, moment)
+            else:
+                columns = {
+                    "state": target,
+                    "state_reason": reason,
+                    "finished_at": moment if target == "stopped" else None,
+                }
+            studies.change(connection, record.id, version=record.version + 1, **columns)
+            if target == "active":
+                study.complete_if_spent()
+        elif record.state != target:
+            hint = ": raise its budget to go on" if record.state == "completed" else ""
+            raise StudyState(f"study {name!r} is {record.state}{hint}")
+        return _views(connection, [studies.get_by_id(connection, record.id)])[0]
+
+    return database.write(work)
+
+
+def _require_same(record: StudyRecord, resolved: StudyDefinition) -> None:
+    asked = resolved.model_dump(mode="json")
+    found = record.definition or {}
+    different = sorted(field for field in asked if found.get(field) != asked[field])
+    if different:
+        raise StudyExists(
+            f"a study named {record.name!r} exists with another definition: {', '.join(different)} "
+            f"{'differs' if len(different) == 1 else 'differ'}; choose another name or delete it first"
+        )
+
+
+def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study]:
+    counts = trials.counts(connection, [record.id for record in records])
+    moment = now(connection)
+    views = []
+    for record in records:
+        best_trial = trials.best(connection, record.id, record.directions[0]) if len(record.directions) == 1 else None
+        views.append(
+            Study(
+                name=record.name,
+                state=record.state,
+                state_reason=record.state_reason,
+                definition=None if record.definition is None else definition_of(record),
+                created_at=record.created_at,
+                started_at=record.started_at,
+                finished_at=record.finished_at,
+                trials=counts[record.id],
+                spent=Spent(
+                    trials=record.started_trials,
+                    gradient_evaluations=record.spent_evaluations,
+                    seconds=budget.seconds(record, moment),
+                    failed_trials=record.failed_trials,
+                ),
+                best=None if best_trial is None else best_trial.view(),
+            )
+        )
+    return views

@@ -1,0 +1,153 @@
+"""Tell: settle trials, each exactly once.
+
+A write of a lost lease changes nothing; an identical tell again answers the first result; a late one is taken as long
+as nobody has begun the trial anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, TrialNotFound, TunerError
+from tuner.service import budget
+from tuner.service.open_study import OpenStudy, open_study
+from tuner.storage import curves, studies, trials
+from tuner.storage.curves import CurveBlock
+from tuner.storage.database import Database
+from tuner.storage.trials import TrialRecord
+from tuner.trial import Outcome, Trial, encode_float
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How one attempt at a trial ended.
+
+    The service's workers know what they ran; for a training client ``steps_run`` and ``gradient_evaluations`` may be
+    None, and the trial's own steps are taken for a complete one.
+    """
+
+    number: int
+    attempt: int
+    state: Literal["complete", "failed", "pruned"]
+    values: Mapping[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    steps_run: int | None = None
+    gradient_evaluations: int | None = None
+    outcome: Outcome | None = None
+    curves: Sequence["NewPoints"] = ()
+
+
+@dataclass(frozen=True)
+class NewPoints:
+    """Points of a trial's curve: ``values[i]`` is the metric after ``steps[i]`` updates."""
+
+    metric: str
+    steps: Any
+    values: Any
+
+
+def tell(database: Database, name: str, endings: Sequence[Ending]) -> list[Trial | TunerError]:
+    """Settle trials, each judged on its own: the trial as it now stands, or why it was refused.
+
+    Raises:
+        StudyNotFound, ReadOnlyStudy: there is nothing to tell.
+    """
+
+    def work(connection: Connection) -> list[Trial | TunerError]:
+        study = open_study(connection, name)
+        numbers = [ending.number for ending in endings]
+        known = trials.get_many(connection, study.record.id, numbers)
+        refusals: dict[int, TunerError] = {}
+        settled: dict[int, tuple[TrialRecord, Ending]] = {}
+        for position, ending in enumerate(endings):
+            try:
+                record = _judge(study, known.get(ending.number), ending, set(settled))
+            except TunerError as error:
+                refusals[position] = error
+                continue
+            if record.state not in trials.FINISHED:
+                settled[record.number] = (record, ending)
+        _settle(study, list(settled.values()))
+        stored = trials.get_many(connection, study.record.id, numbers)
+        return [refusals.get(position) or stored[number].view() for position, number in enumerate(numbers)]
+
+    return database.write(work)
+
+
+def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> None:
+    """Write the results, move what they took from reserved to spent, and complete the study if that was the last."""
+    if not settled:
+        return
+    changes = [_settlement(study, record, ending) for record, ending in settled]
+    trials.change_many(study.connection, changes)
+    curves.append(
+        study.connection,
+        [
+            CurveBlock(record.id, record.attempt, points.metric, points.steps, points.values)
+            for record, ending in settled
+            for points in ending.curves
+        ],
+    )
+    records = [record for record, _ in settled]
+    studies.increase(
+        study.connection,
+        study.record.id,
+        spent_evaluations=sum(change["gradient_evaluations"] for change in changes)
+        - sum(record.gradient_evaluations for record in records),
+        reserved_evaluations=-sum(record.reserved_evaluations for record in records),
+        failed_trials=sum(ending.state == "failed" for _, ending in settled),
+    )
+    study.complete_if_spent()
+
+
+def _judge(study: OpenStudy, record: TrialRecord | None, ending: Ending, settled: set[int]) -> TrialRecord:
+    """The trial that an ending may settle, or has settled before with the same result.
+
+    Raises:
+        TrialNotFound, LeaseLost, AlreadyTold, InvalidInput: it may not.
+    """
+    if record is None:
+        raise TrialNotFound(f"study {study.record.name!r} has no trial {ending.number}")
+    if ending.attempt != record.attempt or record.attempt == 0:
+        raise LeaseLost(f"trial {record.number} is at attempt {record.attempt}, not {ending.attempt}")
+    if record.number in settled:
+        raise AlreadyTold(f"trial {record.number} is told twice in one call")
+    if record.state in trials.FINISHED:
+        if (record.state, record.values or {}, record.reason) == (ending.state, _encoded(ending.values), ending.reason):
+            return record
+        raise AlreadyTold(f"trial {record.number} is {record.state} already, with another result")
+    metric = study.definition.goal.metric
+    if ending.state == "complete" and metric not in ending.values:
+        raise InvalidInput.at(f"values.{metric}", "is missing: it is the study's goal")
+    return record
+
+
+def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[str, Any]:
+    """The columns that a finished trial gets."""
+    steps_run = ending.steps_run
+    if steps_run is None and ending.state == "complete" and isinstance(record.parameters.get("steps"), int):
+        steps_run = record.parameters["steps"]
+    evaluations = ending.gradient_evaluations
+    if evaluations is None:
+        evaluations = 0 if steps_run is None else budget.cost_of_steps(study.definition, steps_run)
+    ranked = study.definition.goal.ranks(ending.values.get(study.definition.goal.metric))
+    return {
+        "id": record.id,
+        "state": ending.state,
+        "values": _encoded(ending.values),
+        "objective_value": None if ranked is None else ending.values[study.definition.goal.metric],
+        "steps_run": steps_run,
+        "gradient_evaluations": record.gradient_evaluations + evaluations,
+        "reserved_evaluations": 0,
+        "outcome": ending.outcome,
+        "reason": ending.reason,
+        "lease_expires_at": None,
+        "finished_at": study.moment,
+        "updated_at": study.moment,
+    }
+
+
+def _encoded(values: Mapping[str, float]) -> dict[str, float | str]:
+    return {metric: encode_float(float(value)) for metric, value in values.items()}

@@ -1,0 +1,152 @@
+"""Use cases of single trials: enqueue a chosen point, renew and release leases, read trials and their curves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from tuner.analysis.decimation import decimate
+from tuner.errors import InvalidInput
+from tuner.service.open_study import open_study
+from tuner.storage import curves, studies, trials
+from tuner.storage.database import Database, now
+from tuner.storage.trials import TrialRecord
+from tuner.trial import Curve, Trial
+
+
+@dataclass(frozen=True)
+class TrialPage:
+    """Trials by number, and where the next page begins."""
+
+    trials: list[Trial]
+    next_page_token: str | None
+
+
+def enqueue(database: Database, name: str, parameters: Mapping[str, Any]) -> Trial:
+    """Add a chosen point. It waits until somebody asks, and counts against the budget from then on.
+
+    Raises:
+        InvalidInput: the point is not one of the search space.
+    """
+
+    def work(connection: Connection) -> Trial:
+        study = open_study(connection, name)
+        try:
+            study.definition.check_point(parameters)
+        except InvalidInput as error:
+            raise error.within("parameters") from None
+        # In the order and under the key that Optuna programs look for.
+        chosen = {parameter: parameters[parameter] for parameter in study.definition.search_space}
+        return study.create_trials([(chosen, {"fixed_params": chosen})])[0].view()
+
+    return database.write(work)
+
+
+def renew(database: Database, name: str, held: Sequence[tuple[int, int]]) -> list[int]:
+    """Renew the leases of (number, attempt) pairs; the numbers of those that are still held."""
+
+    def work(connection: Connection) -> list[int]:
+        study = studies.get(connection, name)
+        records = trials.get_many(connection, study.id, [number for number, _ in held])
+        pairs = [(records[number].id, attempt) for number, attempt in held if number in records]
+        kept = set(trials.renew(connection, pairs, now(connection)))
+        return [number for number, _ in held if number in records and records[number].id in kept]
+
+    return database.write(work)
+
+
+def release(database: Database, name: str, held: Sequence[tuple[int, int]]) -> None:
+    """Give running trials back, to be run again, without charging them a lost lease. Lost ones are passed over."""
+
+    def work(connection: Connection) -> None:
+        study = open_study(connection, name)
+        records = trials.get_many(connection, study.record.id, [number for number, _ in held])
+        given_back = [
+            records[number]
+            for number, attempt in held
+            if number in records and records[number].state == "running" and records[number].attempt == attempt
+        ]
+        trials.change_many(
+            connection,
+            [
+                {
+                    "id": record.id,
+                    "state": "waiting",
+                    "lease_expires_at": None,
+                    "worker": None,
+                    "updated_at": study.moment,
+                }
+                for record in given_back
+            ],
+        )
+        trials.end_attempts(connection, given_back, "released", study.moment)
+
+    database.write(work)
+
+
+def get(database: Database, name: str, number: int) -> Trial:
+    """One trial.
+
+    Raises:
+        StudyNotFound, TrialNotFound: there is none.
+    """
+    return database.read(lambda connection: _find(connection, name, number).view())
+
+
+def page(
+    database: Database,
+    name: str,
+    *,
+    states: Sequence[str] | None = None,
+    page_size: int = 100,
+    page_token: str | None = None,
+) -> TrialPage:
+    """Trials by number.
+
+    Raises:
+        InvalidInput: the page token is none of ours.
+    """
+    after = page_number(page_token)
+
+    def work(connection: Connection) -> TrialPage:
+        study = studies.get(connection, name)
+        records = trials.page(connection, study.id, states=states, after=after, size=page_size + 1)
+        more = len(records) > page_size
+        records = records[:page_size]
+        return TrialPage([record.view() for record in records], str(records[-1].number) if more else None)
+
+    return database.read(work)
+
+
+def curve(database: Database, name: str, number: int, *, max_points: int | None = None) -> dict[str, Curve]:
+    """A trial's curves by metric, each shown by at most ``max_points`` points, extremes and ends among them."""
+
+    def work(connection: Connection) -> dict[str, Curve]:
+        record = _find(connection, name, number)
+        shown = {}
+        for metric, stored in curves.read(connection, record.id, record.attempt).items():
+            kept = decimate(stored.values, max_points)
+            shown[metric] = Curve(
+                steps=stored.steps[kept].tolist(), values=stored.values[kept].tolist(), points=len(stored.steps)
+            )
+        return shown
+
+    return database.read(work)
+
+
+def _find(connection: Connection, name: str, number: int) -> TrialRecord:
+    return trials.get(connection, studies.get(connection, name).id, number)
+
+
+def page_number(page_token: str | None) -> int | None:
+    """The number after which a page begins.
+
+    Raises:
+        InvalidInput: the token is none of ours.
+    """
+    if page_token is None:
+        return None
+    if not (page_token.isascii() and page_token.isdigit() and len(page_token) < 19):
+        raise InvalidInput.at("page_token", "is not a token that this list gave out")
+    return int(page_token)

@@ -1,0 +1,100 @@
+"""Use cases of workers: make themselves known, say what they do, find work, be listed."""
+
+import os
+import secrets
+import socket
+from collections.abc import Collection
+from datetime import timedelta
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection
+
+from tuner import __version__
+from tuner.storage import studies, workers
+from tuner.storage.database import Database, now
+
+ALIVE_WITHIN = 15.0
+"""Seconds since a worker was last seen within which it counts as alive; it reports every few."""
+
+FORGOTTEN_AFTER = timedelta(days=1)
+"""How long a worker that is gone stays listed."""
+
+
+class Worker(BaseModel):
+    """A worker process as it is read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    alive: bool
+    study: str | None
+    trials: int
+    started_at: AwareDatetime
+    seen_at: AwareDatetime
+    stopped_at: AwareDatetime | None
+
+
+def enlist(database: Database) -> str:
+    """Make this process known as a worker; its id, which no other worker ever has."""
+    host, pid = socket.gethostname(), os.getpid()
+    worker_id = f"{host[:40]}-{pid}-{secrets.token_hex(4)}"
+
+    def work(connection: Connection) -> None:
+        moment = now(connection)
+        workers.forget(connection, moment - FORGOTTEN_AFTER)
+        workers.create(
+            connection, id=worker_id, host=host, pid=pid, version=__version__, started_at=moment, seen_at=moment
+        )
+
+    database.write(work)
+    return worker_id
+
+
+def seen(database: Database, worker_id: str, *, study: str | None, trials: int) -> None:
+    """Say that the worker lives, and what it is busy with."""
+    database.write(
+        lambda connection: workers.change(connection, worker_id, seen_at=now(connection), study=study, trials=trials)
+    )
+
+
+def dismiss(database: Database, worker_id: str) -> None:
+    """The worker has stopped, in order."""
+
+    def work(connection: Connection) -> None:
+        moment = now(connection)
+        workers.change(connection, worker_id, seen_at=moment, stopped_at=moment, study=None, trials=0)
+
+    database.write(work)
+
+
+def listed(database: Database) -> list[Worker]:
+    """The workers of the last day, the newest first."""
+
+    def work(connection: Connection) -> list[Worker]:
+        moment = now(connection)
+        alive_since = moment - timedelta(seconds=ALIVE_WITHIN)
+        return [
+            Worker(
+                id=record.id,
+                host=record.host,
+                pid=record.pid,
+                version=record.version,
+                alive=record.stopped_at is None and record.seen_at >= alive_since,
+                study=record.study,
+                trials=record.trials,
+                started_at=record.started_at,
+                seen_at=record.seen_at,
+                stopped_at=record.stopped_at,
+            )
+            for record in workers.seen_since(connection, moment - FORGOTTEN_AFTER)
+        ]
+
+    return database.read(work)
+
+
+def work_to_do(database: Database, objectives: Collection[str]) -> list[str]:
+    """The active studies of these objectives, the longest unserved first."""
+    return database.read(lambda connection: studies.active_with_objective(connection, objectives))

@@ -1,0 +1,34 @@
+"""What an operator can set, in one place: each field is an environment variable ``TUNER_…`` and a flag of the command."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Flags win over environment variables, those over the defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNER_", frozen=True, extra="ignore")
+
+    database_url: Annotated[str, Field(description="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")] = (
+        "sqlite:///tuner.db"
+    )
+    host: Annotated[str, Field(description="address that the service listens on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="port that the service listens on; 0: any free one")] = 8000
+    workers: Annotated[int, Field(ge=0, le=256, description="worker processes that the service starts")] = 1
+    processes: Annotated[int, Field(ge=1, le=64, description="processes that answer HTTP requests")] = 1
+    objectives: Annotated[
+        list[str], Field(description="modules of further objectives: names or file paths, as a JSON list")
+    ] = []
+    lease_seconds: Annotated[
+        float, Field(ge=1, le=86_400, description="how long a worker's lease lasts before it is renewed")
+    ] = 60.0
+    poll_seconds: Annotated[
+        float, Field(gt=0, le=60, description="how often an idle worker looks for something to do")
+    ] = 0.25
+    grace_seconds: Annotated[
+        float, Field(gt=0, le=3600, description="how long a process may take to stop after SIGTERM")
+    ] = 10.0
+    max_body_bytes: Annotated[int, Field(ge=1024, description="largest request body that is read")] = 8_000_000
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="what is logged")] = "info"
