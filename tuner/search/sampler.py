@@ -80,7 +80,7 @@ def is_fixed(parameter: FloatRange | IntRange | Choices) -> bool:
 def at(parameter: FloatRange | IntRange | Choices, u: float) -> ParameterValue:
     """The value of a parameter at u in [0, 1): uniform on its scale when u is.
 
-    Whole numbers are the rounding of a real one from low - 0.5 to high + 0.5, so that on a linear scale each is as likely.
+    A whole number is a real one from low - 0.5 to high + 0.5, rounded: on a linear scale each is as likely.
     """
     match parameter:
         case Choices(choices=choices):

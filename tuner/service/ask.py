@@ -7,14 +7,12 @@ and their reservations are written.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
 from tuner.search import History, suggest
 from tuner.service import budget
 from tuner.service.budget import Allowance
 from tuner.service.open_study import OpenStudy, open_study
 from tuner.storage import studies, trials
-from tuner.storage.database import Database
+from tuner.storage.database import Connection, Database
 from tuner.storage.frozen import distributions, frozen_trial
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Asked, Lease

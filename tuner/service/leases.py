@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
-
 from tuner.errors import StudyNotFound
 from tuner.service.budget import cost_of_steps
 from tuner.service.open_study import OpenStudy, definition_of, open_study
 from tuner.storage import curves, studies, trials
-from tuner.storage.database import Database, now
+from tuner.storage.database import Connection, Database, now
 from tuner.storage.trials import MAX_LOST_LEASES, TrialRecord
 
 SWEEP_EVERY = 2.0

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from tuner.definition import StudyDefinition
 from tuner.errors import ReadOnlyStudy
 from tuner.service import budget
 from tuner.storage import studies, trials
-from tuner.storage.database import now
+from tuner.storage.database import Connection, now
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
 

@@ -4,16 +4,32 @@ The form of a definition is judged by ``tuner/definition.py``; here is judged wh
 stored and compared, so that a study means the same after a default changes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from tuner import objectives
 from tuner.definition import LARGEST_STEPS, Choices, IntRange, Parameter, StudyDefinition
-from tuner.descent import RULES
+from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
 from tuner.objectives import Objective, Stochastic, Validated
 from tuner.search import resolve_sampler
 
 LARGEST_RATE = 1e12
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The values of a parameter that a descent can work with, and how to say so."""
+
+    allows: Callable[[float], bool]
+    message: str
+    whole: bool = False
+
+
+RATES = Domain(lambda rate: 0 < rate <= LARGEST_RATE, f"must be greater than 0 and at most {LARGEST_RATE:g}")
+COUNTS = Domain(
+    lambda count: 1 <= count <= LARGEST_STEPS, f"must be at least 1 and at most {LARGEST_STEPS}", whole=True
+)
 
 
 def resolve(definition: StudyDefinition) -> StudyDefinition:
@@ -59,29 +75,25 @@ def _space_problems(definition: StudyDefinition, objective: Objective) -> Iterat
         if name not in space:
             yield FieldError(f"search_space.{name}", "is required with a registered objective")
     rules = _rules(definition)
-    unknown_rules = [rule for rule in rules if rule not in RULES]
-    if unknown_rules:
-        yield FieldError("search_space.update_rule", f"{unknown_rules[0]!r} is none of {', '.join(RULES)}")
+    unknown = [rule for rule in rules if rule not in RULES]
+    if unknown:
+        yield FieldError("search_space.update_rule", f"{unknown[0]!r} is none of {', '.join(RULES)}")
         return
-    settings = {name: setting for rule in rules for name, setting in RULES[rule].settings.items()}
+    domains = {
+        "learning_rate": RATES,
+        "steps": COUNTS,
+        "batch_size": COUNTS,
+        **{name: _of(setting) for rule in rules for name, setting in RULES[rule].settings.items()},
+    }
     for name, parameter in space.items():
         field = f"search_space.{name}"
-        match name:
-            case "learning_rate":
-                yield from _outside(field, parameter, 0, LARGEST_RATE, open_below=True)
-            case "steps":
-                yield from _outside(field, parameter, 1, LARGEST_STEPS, whole=True)
-            case "batch_size":
-                if not isinstance(objective, Stochastic):
-                    yield FieldError(field, "this objective has no mini-batches")
-                yield from _outside(field, parameter, 1, LARGEST_STEPS, whole=True)
-            case "update_rule":
-                pass
-            case _ if name in settings:
-                yield from _outside(field, parameter, settings[name].low, settings[name].high)
-            case _:
-                known = ["learning_rate", "steps", "batch_size", "update_rule", *settings]
-                yield FieldError(field, f"is no parameter of this descent; it has {', '.join(known)}")
+        if name in domains:
+            yield from _outside(field, parameter, domains[name])
+        elif name != "update_rule":
+            known = ", ".join([*domains, "update_rule"])
+            yield FieldError(field, f"is no parameter of this descent; it has {known}")
+    if "batch_size" in space and not isinstance(objective, Stochastic):
+        yield FieldError("search_space.batch_size", "this objective has no mini-batches")
 
 
 def _rules(definition: StudyDefinition) -> list[str]:
@@ -95,21 +107,22 @@ def _rules(definition: StudyDefinition) -> list[str]:
             return ["a number"]
 
 
-def _outside(
-    field: str, parameter: Parameter, low: float, high: float, *, open_below: bool = False, whole: bool = False
-) -> Iterator[FieldError]:
-    """Whether a parameter's values leave the range that the descent can work with."""
+def _of(setting: RuleSetting) -> Domain:
+    return Domain(setting.allows, f"must be at least {setting.low:g} and below {setting.high:g}")
+
+
+def _outside(field: str, parameter: Parameter, domain: Domain) -> Iterator[FieldError]:
+    """What of a parameter's range the descent cannot work with."""
     if isinstance(parameter, Choices):
         values = [("choices", choice) for choice in parameter.choices]
+    elif domain.whole and not isinstance(parameter, IntRange):
+        yield FieldError(f"{field}.type", "must be int: it counts")
+        return
     else:
         values = [("low", parameter.low), ("high", parameter.high)]
-        if whole and not isinstance(parameter, IntRange):
-            yield FieldError(f"{field}.type", "must be int: it counts")
-            return
+    kind = int if domain.whole else int | float
     for end, value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or (whole and not isinstance(value, int)):
-            yield FieldError(f"{field}.{end}", f"must be {'a whole number' if whole else 'a number'}, is {value!r}")
-        elif value < low or (open_below and value <= low):
-            yield FieldError(f"{field}.{end}", f"must be {'greater than' if open_below else 'at least'} {low:g}")
-        elif value > high:
-            yield FieldError(f"{field}.{end}", f"must be at most {high:g}")
+        if isinstance(value, bool) or not isinstance(value, kind):
+            yield FieldError(f"{field}.{end}", f"must be a {'whole ' if domain.whole else ''}number, is {value!r}")
+        elif not domain.allows(value):
+            yield FieldError(f"{field}.{end}", f"{domain.message}, is {value!r}")

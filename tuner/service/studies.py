@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection
 
 from tuner.definition import Spent, Study, StudyDefinition
 from tuner.errors import InvalidInput, NoResult, StudyExists, StudyState
@@ -15,7 +14,7 @@ from tuner.service.open_study import definition_of, open_study
 from tuner.service.resolution import resolve
 from tuner.service.trials import page_number
 from tuner.storage import studies, trials
-from tuner.storage.database import Database, now
+from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyRecord
 from tuner.trial import Trial
 

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Connection
-
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, TrialNotFound, TunerError
 from tuner.service import budget
 from tuner.service.open_study import OpenStudy, open_study
 from tuner.storage import curves, studies, trials
 from tuner.storage.curves import CurveBlock
-from tuner.storage.database import Database
+from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Outcome, Trial, encode_float
 

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from tuner.analysis.decimation import decimate
 from tuner.errors import InvalidInput
 from tuner.service.open_study import open_study
 from tuner.storage import curves, studies, trials
-from tuner.storage.database import Database, now
+from tuner.storage.database import Connection, Database, now
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Curve, Trial
 

@@ -7,11 +7,10 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection
 
 from tuner import __version__
 from tuner.storage import studies, workers
-from tuner.storage.database import Database, now
+from tuner.storage.database import Connection, Database, now
 
 ALIVE_WITHIN = 15.0
 """Seconds since a worker was last seen within which it counts as alive; it reports every few."""

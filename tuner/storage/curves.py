@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from tuner.storage.tables import curve_block as table
 
 Steps = NDArray[np.int64]
 Values = NDArray[np.float64]
+
+FULL_BLOCK = 256
+"""Points at which a block that grows point by point is left alone and the next one begun."""
 
 _FLOAT32, _EXPLICIT_STEPS = 1, 2
 
@@ -61,6 +64,38 @@ def append(connection: Connection, blocks: Iterable[CurveBlock], sequence: int =
         )
     if rows:
         connection.execute(insert(table), rows)
+
+
+def grow(connection: Connection, block: CurveBlock) -> None:
+    """Append points to the last block of their curve, for those who report point by point.
+
+    The last block is rewritten until it is full, so n points take n / `FULL_BLOCK` rows, and a report costs the same
+    at any length of the curve. The caller holds the trial's row.
+    """
+    curve = (table.c.trial_id == block.trial_id) & (table.c.metric == block.metric) & (table.c.attempt == block.attempt)
+    last = connection.execute(select(table).where(curve).order_by(table.c.sequence.desc()).limit(1)).one_or_none()
+    if last is None:
+        append(connection, [block])
+        return
+    points = decode(last.points, last.first_step)
+    if len(points[0]) >= FULL_BLOCK:
+        append(connection, [block], last.sequence + 1)
+        return
+    grown = _merge([points, (np.asarray(block.steps, dtype=np.int64), np.asarray(block.values, dtype=np.float64))])
+    connection.execute(
+        update(table)
+        .where(curve, table.c.sequence == last.sequence)
+        .values(
+            first_step=int(grown.steps[0]),
+            last_step=int(grown.steps[-1]),
+            points=encode(grown.steps, grown.values),
+        )
+    )
+
+
+def hand_over(connection: Connection, trial_id: int, attempt: int) -> None:
+    """Give the points that a trial had before its first attempt to that attempt."""
+    connection.execute(update(table).where(table.c.trial_id == trial_id, table.c.attempt == 0).values(attempt=attempt))
 
 
 def read(connection: Connection, trial_id: int, attempt: int) -> dict[str, Curve]:

@@ -20,6 +20,8 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from tuner.errors import DatabaseUnavailable, InvalidInput
 
+__all__ = ["Connection", "Database", "now", "sqlite_path"]
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")

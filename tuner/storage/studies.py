@@ -90,6 +90,15 @@ def get(connection: Connection, name: str, *, lock: bool = False) -> StudyRecord
     return _one(connection, table.c.id == int(by_id[1]) if by_id else table.c.name == name, name, lock=lock)
 
 
+def get_by_name(connection: Connection, name: str) -> StudyRecord:
+    """The study of exactly that name: an Optuna program's may look like an address.
+
+    Raises:
+        StudyNotFound: there is none.
+    """
+    return _one(connection, table.c.name == name, name, lock=False)
+
+
 def get_by_id(connection: Connection, study_id: int, *, lock: bool = False) -> StudyRecord:
     """The study of that id.
 
@@ -137,8 +146,10 @@ def active_with_objective(connection: Connection, objectives: Collection[str]) -
 
 
 def active_and_started(connection: Connection) -> list[StudyRecord]:
-    """The active studies that have started: those which time alone may complete."""
-    statement = select(table).where(table.c.state == "active", table.c.started_at.is_not(None))
+    """The active studies of ours that have started: those which time alone may complete."""
+    statement = select(table).where(
+        table.c.state == "active", table.c.started_at.is_not(None), table.c.definition.is_not(None)
+    )
     return [StudyRecord(**row._mapping) for row in connection.execute(statement)]
 
 

@@ -101,6 +101,19 @@ def get(connection: Connection, study_id: int, number: int) -> TrialRecord:
     return found[number]
 
 
+def get_by_id(connection: Connection, trial_id: int, *, lock: bool = False) -> TrialRecord:
+    """The trial of that id. ``lock`` holds its row until the transaction ends.
+
+    Raises:
+        TrialNotFound: there is none.
+    """
+    statement = select(table).where(table.c.id == trial_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        raise TrialNotFound(f"there is no trial of id {trial_id}")
+    return TrialRecord(**row._mapping)
+
+
 def get_many(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, TrialRecord]:
     """The trials of those numbers that exist, by number."""
     statement = select(table).where(table.c.study_id == study_id, table.c.number.in_(list(numbers)))
@@ -168,6 +181,27 @@ def best(connection: Connection, study_id: int, direction: str) -> TrialRecord |
         .order_by(value.desc() if direction == "maximize" else value.asc(), table.c.number)
         .limit(1)
     )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else TrialRecord(**row._mapping)
+
+
+def first_unranked(
+    connection: Connection, study_id: int, *, values: dict[str, float | str] | None = None
+) -> TrialRecord | None:
+    """The earliest complete trial that is not excluded and has no finite goal value; of those ``values``, if given."""
+    statement = (
+        select(table)
+        .where(
+            table.c.study_id == study_id,
+            table.c.state == "complete",
+            table.c.objective_value.is_(None),
+            ~table.c.excluded,
+        )
+        .order_by(table.c.number)
+        .limit(1)
+    )
+    if values is not None:
+        statement = statement.where(table.c["values"] == values)
     row = connection.execute(statement).one_or_none()
     return None if row is None else TrialRecord(**row._mapping)
 

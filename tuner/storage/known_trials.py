@@ -1,0 +1,81 @@
+"""A study's trials in Optuna's terms, remembered: finished trials never change, so they are read once.
+
+Optuna's samplers ask for every trial of a study at every trial. What is read each time is the trials that had not
+finished when last seen, and the new ones; what is remembered grows with the study, as Optuna's own lists do.
+"""
+
+import copy
+from collections.abc import Container, Iterable, Sequence
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+from sqlalchemy import Connection
+
+from tuner.definition import StudyDefinition
+from tuner.storage import curves, trials
+from tuner.storage.frozen import distributions, frozen_trial
+from tuner.storage.studies import StudyRecord
+from tuner.storage.trials import TrialRecord
+
+UNFINISHED = ("waiting", "running")
+
+_ROWS_A_QUERY = 1000
+
+
+class KnownTrials:
+    """The trials of one study, as last read. Not for several threads at once.
+
+    Trials become visible in the order of their numbers, because whoever creates one holds the study's row: all that
+    is new has a higher number than all that is known.
+    """
+
+    def __init__(self) -> None:
+        self.distributions: dict[str, BaseDistribution] = {}
+        """The distribution that each parameter was first seen with."""
+        self._trials: dict[int, FrozenTrial] = {}
+        self._unfinished: set[int] = set()
+
+    def refresh(self, connection: Connection, study: StudyRecord) -> None:
+        """Read what may have changed."""
+        records = {record.number: record for record in trials.page(connection, study.id, states=UNFINISHED)}
+        finished_since = sorted(self._unfinished - records.keys())
+        for start in range(0, len(finished_since), _ROWS_A_QUERY):
+            records |= trials.get_many(connection, study.id, finished_since[start : start + _ROWS_A_QUERY])
+        newest = next(reversed(self._trials), -1)
+        records |= {record.number: record for record in trials.page(connection, study.id, after=newest)}
+        for trial in _frozen(connection, study, sorted(records.values(), key=lambda record: record.number)):
+            self._trials[trial.number] = trial
+            if trial.state.is_finished():
+                self._unfinished.discard(trial.number)
+            else:
+                self._unfinished.add(trial.number)
+            for name, distribution in trial.distributions.items():
+                self.distributions.setdefault(name, distribution)
+
+    def select(self, states: Container[OptunaState], *, deepcopy: bool) -> list[FrozenTrial]:
+        """The trials of those states, by number."""
+        selected = [trial for trial in self._trials.values() if trial.state in states]
+        return copy.deepcopy(selected) if deepcopy else selected
+
+
+def read_trials(connection: Connection, study: StudyRecord, states: Sequence[str]) -> list[FrozenTrial]:
+    """The trials of those states, read anew, by number."""
+    return list(_frozen(connection, study, trials.page(connection, study.id, states=states)))
+
+
+def search_space(study: StudyRecord) -> dict[str, BaseDistribution]:
+    """The distributions of a study's definition; none where it has no definition."""
+    if study.definition is None:
+        return {}
+    return distributions(StudyDefinition.model_validate(study.definition).search_space)
+
+
+def _frozen(connection: Connection, study: StudyRecord, records: Sequence[TrialRecord]) -> Iterable[FrozenTrial]:
+    space = search_space(study)
+    metric = study.metrics[0]
+    for start in range(0, len(records), _ROWS_A_QUERY):
+        some = records[start : start + _ROWS_A_QUERY]
+        found = curves.read_many(connection, [(record.id, record.attempt) for record in some])
+        for record in some:
+            yield frozen_trial(record, study, space, found.get(record.id, {}).get(metric))
