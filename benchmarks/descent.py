@@ -41,7 +41,7 @@ def _speed(name: str, objective: Objective) -> list[Measurement]:
     rates = np.geomspace(1e-4 * limit, 0.99 * limit, _RATES)
     expected = _ours(objective, rates)
     for other in (_bare, _plain):
-        np.testing.assert_allclose(other(objective, rates), expected, rtol=1e-4)
+        np.testing.assert_allclose(other(objective, rates).T, expected, rtol=1e-4)
     ours, bare = _best_of(7, lambda: _ours(objective, rates), lambda: _bare(objective, rates))
     beside_plain, plain = _best_of(2, lambda: _ours(objective, rates), lambda: _plain(objective, rates))
     what = f"{_RATES} rates x {_STEPS:,} steps, {name}"
@@ -68,7 +68,7 @@ def _speed(name: str, objective: Objective) -> list[Measurement]:
 def _ours(objective: Objective, rates: NDArray[np.float64]) -> Array:
     descent = Descent(objective, [Row(float(rate), _STEPS) for rate in rates])
     descent.advance()
-    return np.stack([descent.loss_curve(row).values for row in range(len(rates))], axis=1)
+    return np.stack([descent.loss_curve(row).values for row in range(len(rates))])
 
 
 def _bare(objective: Objective, rates: NDArray[np.float64]) -> Array:

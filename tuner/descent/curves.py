@@ -6,13 +6,14 @@ rows that ran when it began, so that memory stays close to the values themselves
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.descent.batch import Rows
 
-_BLOCK_STEPS = 256
+_BLOCK_STEPS = 1024
 
 
 @dataclass(frozen=True)
@@ -28,49 +29,56 @@ class Recorder:
 
     def __init__(self) -> None:
         self._blocks: list[_Block] = []
+        self._open: _Block | None = None
 
-    def record(self, step: int, rows: Rows, values: NDArray[np.floating]) -> None:
-        """Write the values (R,) of ``rows`` at ``step``: the step after the last one, unless `cut` came between."""
-        if not self._blocks or self._blocks[-1].closed:
-            self._blocks.append(_Block(step, rows))
-        self._blocks[-1].append(rows, values)
+    def record(self, step: int, rows: Rows, values: NDArray[np.floating[Any]]) -> None:
+        """Write the values (R,) of ``rows`` at ``step``: the step after the last one, unless `cut` came between.
+
+        While the rows are the same, the array is the same object.
+        """
+        block = self._open
+        if block is None:
+            self._open = block = _Block(step, rows)
+            self._blocks.append(block)
+        elif rows is not block.writing:
+            block.writing, block.columns = rows, np.searchsorted(block.rows, rows)
+        block.values[step - block.first, block.columns] = values
+        block.end = step + 1
+        if block.end == block.first + _BLOCK_STEPS:
+            self.cut()
 
     def cut(self) -> None:
-        """Rows are about to join."""
-        if self._blocks:
-            self._blocks[-1].close()
+        """Close the block: it is full, or rows are about to join."""
+        if self._open is not None:
+            block = self._open
+            block.values = np.ascontiguousarray(block.values[: block.end - block.first].T).T
+            self._open = None
 
     def read(self, row: int, first: int, last: int) -> Curve:
         """The points of a row at the steps first … last, each of which it must have run."""
-        parts = [block.read(row, first, last) for block in self._blocks if block.first <= last and first < block.end]
+        parts = [
+            block.values[
+                max(first - block.first, 0) : last + 1 - block.first,
+                np.searchsorted(block.rows, row),
+            ]
+            for block in self._blocks
+            if block.first <= last and first < block.end
+        ]
         return Curve(np.arange(first, last + 1), np.concatenate(parts) if parts else np.empty(0))
 
 
 class _Block:
-    """Values of some rows at consecutive steps, from ``first`` up to, not including, ``end``."""
+    """Values of some rows, by step and row, at the steps from ``first`` up to, not including, ``end``.
+
+    ``writing`` are those of the rows that have not ended, ``columns`` where they stand.
+    """
+
+    __slots__ = ("columns", "end", "first", "rows", "values", "writing")
 
     def __init__(self, first: int, rows: Rows) -> None:
         self.first = first
         self.end = first
-        self.closed = False
-        self._rows = rows
-        self._writing = rows
-        self._columns: NDArray[np.intp] | slice = slice(None)
-        self._values = np.empty((_BLOCK_STEPS, len(rows)))
-
-    def append(self, rows: Rows, values: NDArray[np.floating]) -> None:
-        if rows is not self._writing:
-            self._writing, self._columns = rows, np.searchsorted(self._rows, rows)
-        self._values[self.end - self.first, self._columns] = values
-        self.end += 1
-        if self.end - self.first == _BLOCK_STEPS:
-            self.close()
-
-    def close(self) -> None:
-        if not self.closed:
-            self._values = np.ascontiguousarray(self._values[: self.end - self.first].T).T
-            self.closed = True
-
-    def read(self, row: int, first: int, last: int) -> NDArray[np.float64]:
-        column = np.searchsorted(self._rows, row)
-        return self._values[max(first - self.first, 0) : last + 1 - self.first, column]
+        self.rows = rows
+        self.writing = rows
+        self.columns: NDArray[np.intp] | slice = slice(None)
+        self.values = np.empty((_BLOCK_STEPS, len(rows)))

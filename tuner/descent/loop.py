@@ -137,7 +137,8 @@ class Descent:
             self._ends[row] = _End(Outcome.STOPPED, self._last_recorded(row), self._checkpoints[row])
             self._waiting = self._waiting[self._waiting != row]
         else:
-            self._end(self._batch.rows == row)
+            with np.errstate(all="ignore"):
+                self._end(self._batch.rows == row)
 
     def loss_curve(self, row: int, since: int = 0) -> Curve:
         """The losses of a row at each step from ``since`` on, so far."""

@@ -1,7 +1,8 @@
 """Asking an objective, and judging its answer: the one place where objectives are called.
 
-Objectives are other people's code. What they answer is checked here for its shape and kind, what they raise becomes
-`ObjectiveFailed`, and floating-point warnings are silenced, because leaving the finite numbers is a result.
+Objectives are other people's code: what they answer is checked here for its shape and kind, and what they raise
+becomes `ObjectiveFailed`. Leaving the finite numbers is a result, so callers silence floating-point warnings, once
+around many evaluations: ``with np.errstate(all="ignore")``.
 """
 
 from typing import Any
@@ -38,8 +39,7 @@ def evaluate(objective: Objective, parameters: Array) -> tuple[Array, Array]:
     """
     question = "value_and_gradient"
     try:
-        with np.errstate(all="ignore"):
-            answer = objective.value_and_gradient(parameters)
+        answer = objective.value_and_gradient(parameters)
     except Exception as error:
         raise _raised(objective, question, error) from error
     return _value_and_gradient(objective, question, answer, parameters)
@@ -51,8 +51,7 @@ def evaluate_sample(
     """As `evaluate`, on one mini-batch of ``batch_size`` that ``rng`` draws and all rows share."""
     question = "sample_value_and_gradient"
     try:
-        with np.errstate(all="ignore"):
-            answer = objective.sample_value_and_gradient(parameters, rng, batch_size)
+        answer = objective.sample_value_and_gradient(parameters, rng, batch_size)
     except Exception as error:
         raise _raised(objective, question, error) from error
     return _value_and_gradient(objective, question, answer, parameters)
@@ -62,8 +61,7 @@ def evaluate_validation(objective: Validated, parameters: Array) -> Array:
     """Validation losses (B,) at parameters (B, D). Costs no gradient evaluation; raises as `evaluate`."""
     question = "validation_value"
     try:
-        with np.errstate(all="ignore"):
-            answer = objective.validation_value(parameters)
+        answer = objective.validation_value(parameters)
     except Exception as error:
         raise _raised(objective, question, error) from error
     return _numbers(objective, question, answer, parameters.shape[:1])
@@ -72,20 +70,20 @@ def evaluate_validation(objective: Validated, parameters: Array) -> Array:
 def _value_and_gradient(objective: object, question: str, answer: Any, parameters: Array) -> tuple[Array, Array]:
     if not isinstance(answer, tuple) or len(answer) != 2:
         raise _failed(objective, question, f"a pair (losses, gradients) was expected, not {type(answer).__name__}")
-    values = _numbers(objective, f"{question} (losses)", answer[0], parameters.shape[:1])
-    gradients = _numbers(objective, f"{question} (gradients)", answer[1], parameters.shape)
+    values = _numbers(objective, question, answer[0], parameters.shape[:1], "losses of ")
+    gradients = _numbers(objective, question, answer[1], parameters.shape, "gradients of ")
     return values, gradients.astype(parameters.dtype, copy=False)
 
 
-def _numbers(objective: object, question: str, answer: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+def _numbers(objective: object, question: str, answer: Any, shape: tuple[int, ...], what: str = "") -> NDArray[Any]:
     try:
         numbers = np.asarray(answer)
     except ValueError as error:
-        raise _failed(objective, question, f"the answer is no array: {error}") from error
+        raise _failed(objective, question, f"{what}no array: {error}") from error
     if numbers.shape != shape:
-        raise _failed(objective, question, f"shape {shape} was expected, got {numbers.shape}")
+        raise _failed(objective, question, f"{what}shape {shape} were expected, got {numbers.shape}")
     if numbers.dtype.kind not in "fiu":
-        raise _failed(objective, question, f"real numbers were expected, got dtype {numbers.dtype}")
+        raise _failed(objective, question, f"{what}real numbers were expected, got dtype {numbers.dtype}")
     return numbers
 
 

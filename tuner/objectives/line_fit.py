@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tuner.objectives.products import rowwise_product
 from tuner.objectives.protocol import Array
 from tuner.objectives.settings import Seed
 
@@ -25,10 +26,11 @@ class LineFit:
         rng = np.random.default_rng(seed)
         x = rng.uniform(0, 1, 100)
         y = 0.1 * x + 0.5 + rng.normal(0, 0.01, 100)
-        self._features = np.stack([x, np.ones(100)]).astype(np.float32)
-        self._targets = y.astype(np.float32)
+        # Residuals are (w, b, 1) times these rows; gradients are residuals times the first two.
+        self._points = np.stack([x, np.ones(100), -y]).astype(np.float32)
+        self._design = np.ascontiguousarray(self._points[:2].T)
 
-        design, targets = self._features.astype(np.float64).T, self._targets.astype(np.float64)
+        design, targets = self._design.astype(np.float64), -self._points[2].astype(np.float64)
         best, *_ = np.linalg.lstsq(design, targets)
         self.minimum = float(np.mean((design @ best - targets) ** 2))
         mu, curvature_scale = np.linalg.eigvalsh(2 * design.T @ design / 100)
@@ -40,10 +42,10 @@ class LineFit:
 
     def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
         """Losses (B,) in float64 and gradients (B, 2) at parameters (B, 2)."""
-        # vecmat and vecdot go row by row, unlike a matrix product, whose last bits depend on the number of rows.
-        residuals = np.vecmat(parameters, self._features)
-        residuals -= self._targets
-        gradients = np.vecdot(residuals[:, None, :], self._features)
+        weights = np.ones((len(parameters), 3), parameters.dtype)
+        weights[:, :2] = parameters
+        residuals = rowwise_product(weights, self._points)
+        gradients = rowwise_product(residuals, self._design)
         gradients *= 0.02
         exact = residuals.astype(np.float64)
         return np.vecdot(exact, exact) / 100, gradients

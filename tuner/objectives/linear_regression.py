@@ -3,6 +3,7 @@
 import numpy as np
 
 from tuner.objectives.datasets import Data, Floats, TrainFraction, load, with_ones
+from tuner.objectives.products import rowwise_product
 from tuner.objectives.protocol import Array
 from tuner.objectives.settings import Seed
 
@@ -51,8 +52,7 @@ class LinearRegression:
 
 
 def _mean_square(parameters: Array, design: Floats, targets: Floats) -> tuple[Array, Array]:
-    # matvec and vecmat go row by row, unlike a matrix product, whose last bits depend on the number of rows.
-    residuals = np.matvec(design, parameters)
+    residuals = rowwise_product(parameters, design.T)
     residuals -= targets
     scale = 1 / len(targets)
-    return np.vecdot(residuals, residuals) * scale, np.vecmat(residuals, design) * (2 * scale)
+    return np.vecdot(residuals, residuals) * scale, rowwise_product(residuals, design) * (2 * scale)

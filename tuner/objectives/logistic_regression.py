@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tuner.objectives.datasets import Data, Floats, TrainFraction, load, with_ones
 from tuner.objectives.losses import binary_cross_entropy, cross_entropy
+from tuner.objectives.products import rowwise_product
 from tuner.objectives.protocol import Array
 from tuner.objectives.settings import Seed
 
@@ -76,10 +77,9 @@ class LogisticRegression:
         return values + np.vecdot(pull, parameters) / 2, gradients + pull
 
     def _cross_entropy(self, parameters: Array, design: Floats, labels: NDArray[np.intp]) -> tuple[Array, Array]:
-        # Products that go row by row: the last bits of one over all rows depend on their number.
         if self._outputs == 1:
-            values, slopes = binary_cross_entropy(np.matvec(design, parameters), labels)
-            return values, np.vecmat(slopes, design)
+            values, slopes = binary_cross_entropy(rowwise_product(parameters, design.T), labels)
+            return values, rowwise_product(slopes, design)
         weights = parameters.reshape(len(parameters), self._inputs, self._outputs)
         values, slopes = cross_entropy(np.matmul(design, weights), labels)
         return values, np.matmul(design.T, slopes).reshape(parameters.shape)

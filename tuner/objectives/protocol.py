@@ -22,9 +22,8 @@ class Objective(Protocol):
     """A loss surface with its gradient.
 
     An objective never raises for a bad point: overflow gives inf or NaN, and the descent ends that row. Whoever calls
-    it silences floating-point warnings (`tuner.objectives.evaluate` does). The dtype of ``initial_parameters`` is
-    the dtype of the whole descent; losses may be of a wider one. Row i of an answer depends on row i of the question
-    only.
+    it silences NumPy's floating-point warnings. The dtype of ``initial_parameters`` is the dtype of the whole descent;
+    losses may be of a wider one. Row i of an answer depends on row i of the question only.
     """
 
     dimension: int

@@ -5,6 +5,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from tuner.objectives.products import rowwise_product
 from tuner.objectives.protocol import Array
 from tuner.objectives.settings import Seed
 
@@ -47,6 +48,5 @@ class Quadratic:
     def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
         """Losses (B,) and gradients (B, D) at parameters (B, D)."""
         offsets = parameters - self.optimum
-        # Row by row: the last bits of a matrix product depend on the number of rows.
-        gradients = np.matvec(self._hessian, offsets)
+        gradients = rowwise_product(offsets, self._hessian)
         return np.vecdot(offsets, gradients) / 2, gradients

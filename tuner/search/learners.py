@@ -113,7 +113,8 @@ class GeneticAlgorithm(Learner):
 class GaussianProcess(Learner):
     """Gaussian process with expected improvement: the most careful with few trials, the slowest. Needs the extra gp."""
 
-    extra: ClassVar[str | None] = "gp:torch"
+    extra: ClassVar[str | None] = "gp"
+    package: ClassVar[str | None] = "torch"
 
     n_startup_trials: Startup = 10
 

@@ -38,8 +38,8 @@ class SamplerType:
     @property
     def missing(self) -> str | None:
         """The extra that has to be installed first, or None."""
-        extra, _, package = (self.settings.extra or "").partition(":")
-        return extra if package and find_spec(package) is None else None
+        package = self.settings.package
+        return self.settings.extra if package is not None and find_spec(package) is None else None
 
 
 SAMPLERS: Mapping[str, SamplerType] = MappingProxyType(

@@ -23,7 +23,10 @@ class Sampler(Strict, ABC):
     """A sampler and its settings. The class docstring's first line is what a user reads about it."""
 
     extra: ClassVar[str | None] = None
-    """The optional dependency it needs, as the name of the extra and of the package to look for: ``gp:torch``."""
+    """The extra that brings what it needs beyond Tuner's own dependencies."""
+
+    package: ClassVar[str | None] = None
+    """The package by which to tell whether the extra is installed."""
 
     def check(self, space: SearchSpace) -> None:
         """Refuse a search space that this sampler cannot search.

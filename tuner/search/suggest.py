@@ -1,14 +1,13 @@
 """A batch of points from a definition, a history and the numbers of the trials: the same three, the same points.
 
-Random numbers come from the study's seed and the trial's number alone. Whoever asks, in whatever process, after
-whatever restart: nothing is drawn twice, and nothing depends on what was drawn before in the same process.
+Random numbers come from the study's seed and the trial's number alone (``tuner/search/seeds.py``), whoever asks, in
+whatever process, after whatever restart.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from optuna.pruners import NopPruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -16,6 +15,7 @@ from optuna.trial import FrozenTrial
 from tuner.definition import Choices, FloatRange, IntRange, StudyDefinition
 from tuner.search.registry import sampler_of
 from tuner.search.sampler import Design, Learner, Point
+from tuner.search.seeds import study_seed, trial_seed
 from tuner.search.view import STUDY_NAME, BatchView
 from tuner.storage.frozen import distributions
 from tuner.trial import ParameterValue
@@ -96,11 +96,11 @@ def _learned(learner: Learner, definition: StudyDefinition, history: History, nu
     direction = definition.goal.direction
     view = BatchView(learner.view(history.trials, direction), history.system_attrs, direction, numbers)
     space = distributions(definition.search_space)
-    key, offset = (int(word) for word in np.random.SeedSequence(definition.sampler.seed).generate_state(2))
-    study = Study(STUDY_NAME, view, sampler=learner.build(key, key), pruner=NopPruner())
+    seed = definition.sampler.seed
     found = []
     for number in numbers:
-        study.sampler = learner.build(key, _scatter(number ^ key) ^ offset)
+        sampler = learner.build(study_seed(seed), trial_seed(seed, number))
+        study = Study(STUDY_NAME, view, sampler=sampler, pruner=NopPruner())
         trial = view.get_trial(study.ask(fixed_distributions=space)._trial_id)
         found.append(
             Suggestion(
@@ -109,18 +109,6 @@ def _learned(learner: Learner, definition: StudyDefinition, history: History, nu
             )
         )
     return Suggestions(found, view.changed, exhausted=False)
-
-
-def _scatter(number: int) -> int:
-    """A bijection of the 32-bit integers that leaves no trace of order: MurmurHash3's finaliser.
-
-    Optuna's samplers take seeds of 32 bits. Hashed into so few, 100,000 trials would share about one; mapped
-    one-to-one, none.
-    """
-    number &= 0xFFFFFFFF
-    number = ((number ^ (number >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
-    number = ((number ^ (number >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
-    return number ^ (number >> 16)
 
 
 def _plain(definition: StudyDefinition, parameters: Mapping[str, Any]) -> Point:

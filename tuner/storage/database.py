@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from tuner.errors import DatabaseUnavailable, InvalidInput
 
@@ -73,6 +74,8 @@ class Database:
                     connection.execution_options(tuner_read_only=read_only)
                     with connection.begin():
                         return work(connection)
+            except NoConnection as error:
+                raise DatabaseUnavailable(f"every connection to the database {self.name} is busy") from error
             except OperationalError as error:
                 if attempt == ATTEMPTS or not _is_passing(error):
                     raise DatabaseUnavailable(f"the database {self.name} does not serve: {error.orig}") from error

@@ -1,4 +1,4 @@
-"""Our trials in Optuna's terms: what samplers, and any Optuna program, see of them.
+"""Our trials in Optuna's terms: what samplers, and any Optuna program, see of them, and what they write.
 
 Optuna has no complete trial without an ordinary value. Ours may have: a diverged run is a result. In a study of ours
 every non-finite value is shown as the worst there is, so that samplers learn from it and never prefer it. Optuna's own
@@ -6,23 +6,26 @@ studies are shown as they were written.
 """
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
     json_to_distribution,
 )
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tuner.definition import Choices, FloatRange, IntRange, SearchSpace
+from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, StudyDefinition
 from tuner.storage.curves import Curve, as_intermediate_values
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
-from tuner.trial import TrialState
+from tuner.trial import TrialState, encode_float
 
 OPTUNA_STATE = {
     TrialState.WAITING: OptunaState.WAITING,
@@ -90,6 +93,55 @@ def _values(record: TrialRecord, study: StudyRecord) -> list[float] | None:
         return values
     worst = [-math.inf if direction == "maximize" else math.inf for direction in study.directions]
     return [value if math.isfinite(value) else bad for value, bad in zip(values, worst, strict=True)]
+
+
+def new_columns(study: StudyRecord, template: FrozenTrial, moment: datetime) -> dict[str, Any]:
+    """The columns of a trial that an Optuna program adds.
+
+    A waiting trial of a study that has a definition may be leased by any worker of the service, so its point is stored
+    as the service stores one.
+
+    Raises:
+        InvalidInput: such a trial is not a whole point of the study's search space; each parameter is named.
+    """
+    waiting = template.state == OptunaState.WAITING
+    parameters: dict[str, Any] = template.params
+    found: dict[str, str] | None = {
+        name: distribution_to_json(distribution) for name, distribution in template.distributions.items()
+    }
+    if waiting and study.definition is not None:
+        parameters = template.params | template.system_attrs.get("fixed_params", {})
+        StudyDefinition.model_validate(study.definition).check_point(parameters)
+        found = None
+    return {
+        "state": STATE[template.state].value,
+        "attempt": 0 if waiting else 1,
+        "parameters": parameters,
+        "distributions": found,
+        "user_attrs": template.user_attrs,
+        "system_attrs": template.system_attrs,
+        "created_at": moment,
+        "started_at": utc(template.datetime_start),
+        "finished_at": utc(template.datetime_complete),
+        "updated_at": moment,
+        **({} if template.values is None else value_columns(study, template.values)),
+    }
+
+
+def value_columns(study: StudyRecord, values: Sequence[float]) -> dict[str, Any]:
+    """The columns of the values that an Optuna program tells.
+
+    Raises:
+        ValueError: the study has not as many metrics as there are values.
+    """
+    if len(values) != len(study.metrics):
+        raise ValueError(f"values: {len(values)} given, the study has {len(study.metrics)} metrics")
+    floats = [float(value) for value in values]
+    encoded = [encode_float(value) for value in floats]
+    return {
+        "values": dict(zip(study.metrics, encoded, strict=True)),
+        "objective_value": floats[0] if len(floats) == 1 and math.isfinite(floats[0]) else None,
+    }
 
 
 def _local(moment: datetime | None) -> datetime | None:

@@ -32,12 +32,13 @@ class KnownTrials:
 
     def __init__(self) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
-        """The distribution that each parameter was first seen with."""
+        """The distribution of each parameter: the definition's, or the one that it was first seen with."""
         self._trials: dict[int, FrozenTrial] = {}
         self._unfinished: set[int] = set()
 
     def refresh(self, connection: Connection, study: StudyRecord) -> None:
         """Read what may have changed."""
+        self.distributions |= search_space(study)
         records = {record.number: record for record in trials.page(connection, study.id, states=UNFINISHED)}
         finished_since = sorted(self._unfinished - records.keys())
         for start in range(0, len(finished_since), _ROWS_A_QUERY):

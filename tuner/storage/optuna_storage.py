@@ -9,6 +9,9 @@ lease: Optuna's ask and tell have no heartbeat that could renew one. They count 
 study, whoever made it, but nothing stops a program that overspends a budget: that is the service's ask.
 """
 
+# What Optuna's own docstrings say is not said again.
+# ruff: noqa: D102
+
 import json
 import math
 import threading
@@ -25,16 +28,15 @@ from optuna.storages import BaseStorage
 from optuna.storages._base import DEFAULT_STUDY_NAME_PREFIX
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy import Connection
 
-from tuner.definition import StudyDefinition
 from tuner.errors import NotFound, StudyExists
 from tuner.storage import curves, migration, studies, trials
 from tuner.storage.curves import CurveBlock
 from tuner.storage.database import Database, now
-from tuner.storage.frozen import STATE, frozen_trial, utc
+from tuner.storage.frozen import STATE, frozen_trial, new_columns, value_columns
 from tuner.storage.known_trials import KnownTrials, read_trials, search_space
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
@@ -88,7 +90,7 @@ class TunerStorage(BaseStorage):
 
     # Studies
 
-    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:  # noqa: D102
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         name = DEFAULT_STUDY_NAME_PREFIX + str(uuid.uuid4()) if study_name is None else study_name
         metrics = ["value"] if len(directions) == 1 else [f"value_{index}" for index in range(len(directions))]
 
@@ -105,7 +107,7 @@ class TunerStorage(BaseStorage):
 
         return self._write(work)
 
-    def delete_study(self, study_id: int) -> None:  # noqa: D102
+    def delete_study(self, study_id: int) -> None:
         def work(connection: Connection) -> None:
             studies.get_by_id(connection, study_id, lock=True)
             studies.remove(connection, study_id)
@@ -113,10 +115,10 @@ class TunerStorage(BaseStorage):
         self._write(work)
         self._known.pop(study_id, None)
 
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:  # noqa: D102
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         self._set_study_attribute(study_id, "user_attrs", key, value)
 
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:  # noqa: D102
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         self._set_study_attribute(study_id, "system_attrs", key, value)
 
     def _set_study_attribute(self, study_id: int, column: str, key: str, value: Any) -> None:
@@ -128,22 +130,22 @@ class TunerStorage(BaseStorage):
 
         self._write(work)
 
-    def get_study_id_from_name(self, study_name: str) -> int:  # noqa: D102
+    def get_study_id_from_name(self, study_name: str) -> int:
         return self._read(lambda connection: studies.get_by_name(connection, study_name)).id
 
-    def get_study_name_from_id(self, study_id: int) -> str:  # noqa: D102
+    def get_study_name_from_id(self, study_id: int) -> str:
         return self._study(study_id).name
 
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:  # noqa: D102
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         return _directions(self._study(study_id))
 
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:  # noqa: D102
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         return self._study(study_id).user_attrs
 
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:  # noqa: D102
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         return self._study(study_id).system_attrs
 
-    def get_all_studies(self) -> list[FrozenStudy]:  # noqa: D102
+    def get_all_studies(self) -> list[FrozenStudy]:
         return [
             FrozenStudy(
                 study_name=study.name,
@@ -167,16 +169,17 @@ class TunerStorage(BaseStorage):
         Raises:
             InvalidInput: such a trial is not a whole point of the study's search space; each parameter is named.
         """
+        template = template_trial or create_trial(state=OptunaState.RUNNING)
 
         def work(connection: Connection) -> int:
             study = studies.get_by_id(connection, study_id, lock=True)
             moment = now(connection)
-            row = _running(moment) if template_trial is None else _from_template(study, template_trial, moment)
+            row = new_columns(study, template, moment)
+            if template_trial is None:
+                row["started_at"] = moment
             [trial] = trials.create(connection, [{"study_id": study.id, "number": study.next_number, **row}])
-            if template_trial is not None and template_trial.intermediate_values:
-                points = template_trial.intermediate_values
-                steps, values = list(points), list(points.values())
-                curves.append(connection, [curves.CurveBlock(trial.id, trial.attempt, study.metrics[0], steps, values)])
+            steps, values = list(template.intermediate_values), list(template.intermediate_values.values())
+            curves.append(connection, [CurveBlock(trial.id, trial.attempt, study.metrics[0], steps, values)])
             failed = int(trial.state == TrialState.FAILED)
             studies.increase(connection, study.id, next_number=1, failed_trials=failed)
             if trial.attempt:
@@ -185,7 +188,7 @@ class TunerStorage(BaseStorage):
 
         return self._write(work)
 
-    def set_trial_param(  # noqa: D102
+    def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
         def work(connection: Connection) -> None:
@@ -241,7 +244,7 @@ class TunerStorage(BaseStorage):
                     failed_trials=int(state == OptunaState.FAIL),
                 )
             if values is not None:
-                row |= _result(study, values)
+                row |= value_columns(study, values)
             trials.change(connection, trial_id, **row)
             return True
 
@@ -258,10 +261,10 @@ class TunerStorage(BaseStorage):
 
         self._write(work)
 
-    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:  # noqa: D102
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         self._set_trial_attribute(trial_id, "user_attrs", key, value)
 
-    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:  # noqa: D102
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         self._set_trial_attribute(trial_id, "system_attrs", key, value)
 
     def _set_trial_attribute(self, trial_id: int, column: str, key: str, value: Any) -> None:
@@ -276,7 +279,7 @@ class TunerStorage(BaseStorage):
 
     # Trials: reading
 
-    def get_trial(self, trial_id: int) -> FrozenTrial:  # noqa: D102
+    def get_trial(self, trial_id: int) -> FrozenTrial:
         return self._read(lambda connection: _frozen(connection, trials.get_by_id(connection, trial_id)))
 
     def get_all_trials(
@@ -297,7 +300,7 @@ class TunerStorage(BaseStorage):
 
         return self._read(work)
 
-    def get_n_trials(self, study_id: int, state: tuple[OptunaState, ...] | OptunaState | None = None) -> int:  # noqa: D102
+    def get_n_trials(self, study_id: int, state: tuple[OptunaState, ...] | OptunaState | None = None) -> int:
         states = (state,) if isinstance(state, OptunaState) else state
 
         def work(connection: Connection) -> int:
@@ -328,19 +331,19 @@ class TunerStorage(BaseStorage):
 
         return self._read(work)
 
-    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:  # noqa: D102
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         return self._read(lambda connection: trials.get(connection, study_id, trial_number)).id
 
-    def get_trial_number_from_id(self, trial_id: int) -> int:  # noqa: D102
+    def get_trial_number_from_id(self, trial_id: int) -> int:
         return self._trial(trial_id).number
 
-    def get_trial_params(self, trial_id: int) -> dict[str, Any]:  # noqa: D102
+    def get_trial_params(self, trial_id: int) -> dict[str, Any]:
         return self._trial(trial_id).parameters
 
-    def get_trial_user_attrs(self, trial_id: int) -> dict[str, Any]:  # noqa: D102
+    def get_trial_user_attrs(self, trial_id: int) -> dict[str, Any]:
         return self._trial(trial_id).user_attrs
 
-    def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:  # noqa: D102
+    def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
         return self._trial(trial_id).system_attrs
 
     def _trial(self, trial_id: int) -> TrialRecord:
@@ -392,57 +395,3 @@ def _start(connection: Connection, study: StudyRecord, moment: datetime) -> None
     """One more trial of the study has been started."""
     studies.increase(connection, study.id, started_trials=1)
     studies.change(connection, study.id, started_at=study.started_at or moment)
-
-
-def _result(study: StudyRecord, values: Sequence[float]) -> dict[str, Any]:
-    """The columns of a trial's values."""
-    if len(values) != len(study.metrics):
-        raise ValueError(f"values: {len(values)} given, the study has {len(study.metrics)} metrics")
-    floats = [float(value) for value in values]
-    ranked = len(floats) == 1 and math.isfinite(floats[0])
-    encoded = [encode_float(value) for value in floats]
-    return {
-        "values": dict(zip(study.metrics, encoded, strict=True)),
-        "objective_value": floats[0] if ranked else None,
-    }
-
-
-def _running(moment: datetime) -> dict[str, Any]:
-    """The columns of a new trial that runs from now on."""
-    return {
-        "state": TrialState.RUNNING.value,
-        "attempt": 1,
-        "parameters": {},
-        "distributions": {},
-        "user_attrs": {},
-        "system_attrs": {},
-        "created_at": moment,
-        "started_at": moment,
-        "updated_at": moment,
-    }
-
-
-def _from_template(study: StudyRecord, template: FrozenTrial, moment: datetime) -> dict[str, Any]:
-    """The columns of a new trial that an Optuna program describes."""
-    waiting = template.state == OptunaState.WAITING
-    parameters: dict[str, Any] = template.params
-    distributions: dict[str, str] | None = {
-        name: distribution_to_json(distribution) for name, distribution in template.distributions.items()
-    }
-    if waiting and study.definition is not None:
-        parameters = template.params | template.system_attrs.get("fixed_params", {})
-        StudyDefinition.model_validate(study.definition).check_point(parameters)
-        distributions = None
-    return {
-        "state": STATE[template.state].value,
-        "attempt": 0 if waiting else 1,
-        "parameters": parameters,
-        "distributions": distributions,
-        "user_attrs": template.user_attrs,
-        "system_attrs": template.system_attrs,
-        "created_at": moment,
-        "started_at": utc(template.datetime_start),
-        "finished_at": utc(template.datetime_complete),
-        "updated_at": moment,
-        **({} if template.values is None else _result(study, template.values)),
-    }

@@ -1,0 +1,81 @@
+"""Resolution: every name is known, every default filled in, every mistake named."""
+
+from typing import Any
+
+import pytest
+
+from tests.service.definitions import SPACE, registered
+from tuner.definition import StudyDefinition
+from tuner.errors import InvalidInput
+from tuner.service.resolution import resolve
+
+
+def space(**parameters: dict[str, Any]) -> dict[str, Any]:
+    """A change of the search space: the ordinary one with these parameters."""
+    return {"search_space": {**SPACE, **parameters}}
+
+
+LOSS_OF_DATA = {"objective": {"name": "logistic_regression", "settings": {"data": "synthetic"}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"objective": {"name": "line_fitt"}}, "objective.name"),
+        ({"objective": {"name": "line_fit", "settings": {"sead": 5}}}, "objective.settings.sead"),
+        ({"objective": {"name": "line_fit", "settings": {"seed": True}}}, "objective.settings.seed"),
+        ({"sampler": {"name": "tpee"}}, "sampler.name"),
+        ({"sampler": {"name": "tpe", "settings": {"startup": 5}}}, "sampler.settings.startup"),
+        ({"goal": {"minimize": "accuracy"}}, "goal.minimize"),
+        ({"goal": {"minimize": "validation_loss"}}, "goal.minimize"),
+        ({"goal": {"maximize": "loss"}}, "goal.maximize"),
+        ({"search_space": {"steps": SPACE["steps"]}}, "search_space.learning_rate"),
+        ({"search_space": {"learning_rate": SPACE["learning_rate"]}}, "search_space.steps"),
+        (space(learning_rate={"type": "float", "low": 0, "high": 1}), "search_space.learning_rate.low"),
+        (space(steps={"type": "int", "low": 0, "high": 9}), "search_space.steps.low"),
+        (space(steps={"type": "int", "low": 1, "high": 10**9}), "search_space.steps.high"),
+        (space(steps={"type": "float", "low": 1, "high": 9}), "search_space.steps.type"),
+        (space(steps={"type": "categorical", "choices": [1, "two"]}), "search_space.steps.choices"),
+        (space(momentum={"type": "float", "low": 0, "high": 0.9}), "search_space.momentum"),
+        (space(batch_size={"type": "int", "low": 1, "high": 8}), "search_space.batch_size"),
+        (space(update_rule={"type": "categorical", "choices": ["adamw"]}), "search_space.update_rule"),
+    ],
+)
+def test_what_no_registry_knows_is_named(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        resolve(registered(**changes))
+    assert [error.field for error in caught.value.fields] == [field]
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    space = {
+        "learning_rate": {"type": "float", "low": 0.0, "high": 1e15},
+        "steps": {"type": "int", "low": 0, "high": 5},
+    }
+    with pytest.raises(InvalidInput) as caught:
+        resolve(registered(search_space=space, goal={"minimize": "accuracy"}))
+    assert [error.field for error in caught.value.fields] == [
+        "search_space.learning_rate.low",
+        "search_space.learning_rate.high",
+        "search_space.steps.low",
+        "goal.minimize",
+    ]
+
+
+def test_settings_of_the_update_rules_that_may_run_can_be_searched() -> None:
+    space = {
+        **SPACE,
+        "update_rule": {"type": "categorical", "choices": ["heavy_ball", "adam"]},
+        "momentum": {"type": "float", "low": 0.5, "high": 0.99},
+        "beta2": {"type": "float", "low": 0.9, "high": 0.9999},
+        "batch_size": {"type": "categorical", "choices": [8, 16]},
+    }
+    resolved = resolve(registered(search_space=space, **LOSS_OF_DATA, goal={"minimize": "validation_loss"}))
+    assert resolved.objective is not None
+    assert resolved.objective.settings["data"] == "synthetic"
+
+
+def test_resolving_again_changes_nothing() -> None:
+    once = resolve(registered())
+    assert resolve(once) == once
+    assert StudyDefinition.model_validate(once.model_dump(mode="json")) == once

@@ -1,0 +1,136 @@
+"""Studies: created once, changed on purpose, over when their budget is."""
+
+import pytest
+
+from tests.service.definitions import complete, external, registered
+from tuner.errors import InvalidInput, NoResult, StudyExists, StudyNotFound, StudyState
+from tuner.service import studies
+from tuner.service.ask import ask
+from tuner.service.tell import tell
+from tuner.storage.database import Database
+
+
+def test_a_study_is_stored_resolved(database: Database) -> None:
+    study, created = studies.create(database, registered())
+    assert created
+    assert study.definition is not None
+    assert study.definition.sampler.batch_size is not None
+    assert study.state == "active"
+    assert studies.get(database, "line-fit")[0] == study
+
+
+def test_the_identical_definition_again_finds_the_study(database: Database) -> None:
+    first, _ = studies.create(database, registered())
+    again, created = studies.create(database, registered(objective={"name": "line_fit", "settings": {"seed": 5}}))
+    assert not created
+    assert again.definition == first.definition
+
+
+def test_another_definition_of_the_same_name_is_refused_by_the_fields_that_differ(database: Database) -> None:
+    studies.create(database, registered())
+    with pytest.raises(StudyExists, match="budget, sampler differ"):
+        studies.create(database, registered(budget={"trials": 7}, sampler={"name": "random", "seed": 1}))
+
+
+def test_an_unknown_study_is_not_found(database: Database) -> None:
+    with pytest.raises(StudyNotFound, match="no-such"):
+        studies.get(database, "no-such")
+
+
+def test_pages_walk_every_study_once(database: Database) -> None:
+    for number in range(7):
+        studies.create(database, external(f"study-{number}"))
+    seen, token = [], None
+    while True:
+        page = studies.page(database, page_size=3, page_token=token)
+        seen += [study.name for study in page.studies]
+        token = page.next_page_token
+        if token is None:
+            break
+    assert seen == [f"study-{number}" for number in reversed(range(7))]
+
+
+def test_studies_are_found_by_text_and_state(database: Database) -> None:
+    studies.create(database, external("big_model"))
+    studies.create(database, external("bigger.model"))
+    studies.pause(database, "big_model")
+    assert [study.name for study in studies.page(database, text="BIG_").studies] == ["big_model"]
+    assert [study.name for study in studies.page(database, state="active").studies] == ["bigger.model"]
+
+
+def test_best_passes_over_values_that_are_not_finite(database: Database) -> None:
+    studies.create(database, external())
+    with pytest.raises(NoResult):
+        studies.best(database, "resnet")
+    losses = [float("nan"), float("-inf"), 0.3, 0.2, float("inf")]
+    leases = ask(database, "resnet", count=5).trials
+    tell(database, "resnet", [complete(lease, loss) for lease, loss in zip(leases, losses, strict=True)])
+    best = studies.best(database, "resnet")
+    assert best.values == {"loss": 0.2}
+
+
+def test_the_best_of_a_maximised_metric_is_the_largest(database: Database) -> None:
+    studies.create(database, external(goal={"maximize": "loss"}))
+    leases = ask(database, "resnet", count=3).trials
+    tell(database, "resnet", [complete(lease, loss) for lease, loss in zip(leases, [0.1, 0.9, 0.5], strict=True)])
+    assert studies.best(database, "resnet").values == {"loss": 0.9}
+
+
+def test_a_paused_study_gives_nothing_and_a_resumed_one_does(database: Database) -> None:
+    studies.create(database, external())
+    assert studies.pause(database, "resnet").state == "paused"
+    assert studies.pause(database, "resnet").state == "paused"
+    asked = ask(database, "resnet")
+    assert (asked.trials, asked.study_state) == ([], "paused")
+    assert studies.resume(database, "resnet").state == "active"
+    assert len(ask(database, "resnet").trials) == 1
+
+
+def test_a_stopped_study_still_takes_what_was_running(database: Database) -> None:
+    studies.create(database, external())
+    (lease,) = ask(database, "resnet").trials
+    studies.stop(database, "resnet")
+    tell(database, "resnet", [complete(lease, 0.5)])
+    study, _ = studies.get(database, "resnet")
+    assert study.state == "stopped"
+    assert study.best is not None
+
+
+def test_a_completed_study_goes_on_when_its_budget_is_raised(database: Database) -> None:
+    studies.create(database, external(budget={"trials": 1}))
+    (lease,) = ask(database, "resnet").trials
+    tell(database, "resnet", [complete(lease)])
+    assert studies.get(database, "resnet")[0].state == "completed"
+    with pytest.raises(StudyState, match="raise its budget"):
+        studies.resume(database, "resnet")
+    changed, _ = studies.change(database, "resnet", {"budget": {"trials": 3}})
+    assert changed.state == "active"
+    assert len(ask(database, "resnet", count=9).trials) == 2
+
+
+def test_a_change_is_refused_whole_and_names_the_field(database: Database) -> None:
+    studies.create(database, external())
+    with pytest.raises(InvalidInput) as caught:
+        studies.change(database, "resnet", {"notes": "kept?", "budget": {"trials": 0}})
+    assert [error.field for error in caught.value.fields] == ["budget.trials"]
+    study, _ = studies.get(database, "resnet")
+    assert study.definition is not None
+    assert study.definition.notes == ""
+
+
+def test_a_change_after_another_is_refused_where_the_version_is_named(database: Database) -> None:
+    studies.create(database, external())
+    _, version = studies.get(database, "resnet")
+    studies.change(database, "resnet", {"notes": "first"}, expected_version=version)
+    with pytest.raises(StudyState, match="has changed"):
+        studies.change(database, "resnet", {"notes": "second"}, expected_version=version)
+
+
+def test_a_deleted_study_leaves_nothing(database: Database) -> None:
+    studies.create(database, external())
+    ask(database, "resnet", count=3)
+    studies.delete(database, "resnet")
+    with pytest.raises(StudyNotFound):
+        studies.get(database, "resnet")
+    studies.create(database, external())
+    assert studies.get(database, "resnet")[0].trials["running"] == 0
