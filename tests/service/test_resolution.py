@@ -15,7 +15,7 @@ def space(**parameters: dict[str, Any]) -> dict[str, Any]:
     return {"search_space": {**SPACE, **parameters}}
 
 
-LOSS_OF_DATA = {"objective": {"name": "logistic_regression", "settings": {"data": "synthetic"}}}
+LOSS_OF_DATA: dict[str, Any] = {"objective": {"name": "logistic_regression", "settings": {"data": "synthetic"}}}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_steps_without_a_gap_come_back(first: int, losses: list[float]) -> None:
 
 def test_a_descent_takes_a_fraction_of_its_raw_size() -> None:
     steps = np.arange(1001)
-    double = 0.97**steps
+    double = np.asarray(0.97**steps, dtype=np.float64)
     single = double.astype(np.float32).astype(np.float64)
     raw = steps.nbytes + double.nbytes
 
@@ -91,7 +91,7 @@ def stored_blocks(database: Database) -> int:
 def test_a_later_block_replaces_the_values_of_earlier_ones(database: Database, trial_id: int) -> None:
     def work(connection: Connection) -> None:
         curves.append(connection, [CurveBlock(trial_id, 1, "loss", [0, 1, 2], [9.0, 8.0, 7.0])])
-        curves.append(connection, [CurveBlock(trial_id, 1, "loss", [4, 2], [5.0, 6.0])], sequence=1)
+        curves.append(connection, [CurveBlock(trial_id, 1, "loss", [4, 2], [5.0, 6.0])])
 
     database.write(work)
     curve = database.read(lambda connection: curves.read(connection, trial_id, 1))["loss"]

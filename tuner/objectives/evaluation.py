@@ -81,9 +81,9 @@ def _numbers(objective: object, question: str, answer: Any, shape: tuple[int, ..
     except ValueError as error:
         raise _failed(objective, question, f"{what}no array: {error}") from error
     if numbers.shape != shape:
-        raise _failed(objective, question, f"{what}shape {shape} were expected, got {numbers.shape}")
+        raise _failed(objective, question, f"{what}shape {shape} expected, got {numbers.shape}")
     if numbers.dtype.kind not in "fiu":
-        raise _failed(objective, question, f"{what}real numbers were expected, got dtype {numbers.dtype}")
+        raise _failed(objective, question, f"{what}real numbers expected, got dtype {numbers.dtype}")
     return numbers
 
 

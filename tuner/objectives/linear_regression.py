@@ -19,7 +19,7 @@ class LinearRegression:
     Hessian 2·XᵀX/N is the same everywhere; minimum and curvatures are computed from it. All in float64.
     """
 
-    def __init__(self, data: Data = "diabetes", train_fraction: TrainFraction = 0.75, seed: Seed = 0) -> None:
+    def __init__(self, data: Data = "synthetic", train_fraction: TrainFraction = 0.75, seed: Seed = 0) -> None:
         split = load(data, "numbers", seed, train_fraction)
         self._design, self._targets = with_ones(split.features), split.targets
         self._validation = with_ones(split.validation_features), split.validation_targets

@@ -31,7 +31,7 @@ class LogisticRegression:
 
     def __init__(
         self,
-        data: Data = "breast_cancer",
+        data: Data = "synthetic",
         regularisation: Annotated[float, Field(ge=0, le=1e6, description="Weight λ of the squared weights.")] = 0.0,
         train_fraction: TrainFraction = 0.75,
         seed: Seed = 0,

@@ -15,7 +15,7 @@ from tuner.definition import SamplerChoice, SearchSpace
 from tuner.errors import InvalidInput, MissingExtra
 from tuner.search.designs import GridDesign, QuasiRandomDesign, RandomDesign
 from tuner.search.learners import CovarianceAdaptation, GaussianProcess, GeneticAlgorithm, TreeParzen
-from tuner.search.sampler import Learner, Sampler
+from tuner.search.sampler import Design, Learner
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SamplerType:
     """A registered sampler: its name, and the model whose fields are its settings."""
 
     name: str
-    settings: type[Sampler]
+    settings: type[Design] | type[Learner]
 
     @property
     def summary(self) -> str:
@@ -78,7 +78,7 @@ def resolve_sampler(choice: SamplerChoice, search_space: SearchSpace) -> Sampler
     )
 
 
-def sampler_of(choice: SamplerChoice) -> Sampler:
+def sampler_of(choice: SamplerChoice) -> Design | Learner:
     """The sampler that a choice names, with its settings.
 
     Raises:

@@ -75,8 +75,6 @@ def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int
             return _laid_out(design, definition, history, numbers)
         case Learner() as learner:
             return _learned(learner, definition, history, numbers)
-        case other:
-            raise TypeError(f"neither a design nor a learner: {other!r}")
 
 
 def _laid_out(design: Design, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:

@@ -7,7 +7,7 @@ and their reservations are written.
 from collections.abc import Sequence
 from typing import Any
 
-from tuner.search import History, suggest
+from tuner.search import SAMPLERS, History, suggest
 from tuner.service import budget
 from tuner.service.budget import Allowance
 from tuner.service.open_study import OpenStudy, open_study
@@ -34,21 +34,25 @@ def ask(
     """
 
     def work(connection: Connection) -> Asked:
-        study = open_study(connection, name)
-        leased: list[TrialRecord] = []
-        if study.record.state == "active":
-            leased = _lease(study, _choose(study, count), worker, lease_seconds)
-            if not leased:
-                study.complete_if_spent()
-        state = studies.get_by_id(connection, study.record.id).state
-        waits = state == "active" and not leased
-        return Asked(
-            trials=[_as_lease(record) for record in leased],
-            study_state=state,
-            retry_after_seconds=RETRY_AFTER if waits else None,
-        )
+        return ask_of(open_study(connection, name), count, worker, lease_seconds)
 
     return database.write(work)
+
+
+def ask_of(study: OpenStudy, count: int, worker: str | None, lease_seconds: float) -> Asked:
+    """`ask` within a transaction that has opened the study."""
+    leased: list[TrialRecord] = []
+    if study.record.state == "active":
+        leased = _lease(study, _choose(study, count), worker, lease_seconds)
+        if not leased:
+            study.complete_if_spent()
+    state = studies.get_by_id(study.connection, study.record.id).state
+    waits = state == "active" and not leased
+    return Asked(
+        trials=[_as_lease(record) for record in leased],
+        study_state=state,
+        retry_after_seconds=RETRY_AFTER if waits else None,
+    )
 
 
 def _choose(study: OpenStudy, count: int) -> list[TrialRecord]:
@@ -115,6 +119,8 @@ def _after(allowed: Allowance, study: OpenStudy, chosen: Sequence[TrialRecord]) 
 
 
 def _history(study: OpenStudy) -> History:
+    if not SAMPLERS[study.definition.sampler.name].learns:
+        return History([], study.record.system_attrs)
     space = distributions(study.definition.search_space)
     records = trials.page(study.connection, study.record.id, states=["complete", "pruned", "running"])
     return History(

@@ -10,9 +10,8 @@ from functools import partial
 from typing import Any
 
 from tuner.errors import StudyNotFound
-from tuner.service.budget import cost_of_steps
 from tuner.service.open_study import OpenStudy, definition_of, open_study
-from tuner.storage import curves, studies, trials
+from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.trials import MAX_LOST_LEASES, TrialRecord
 
@@ -52,8 +51,6 @@ def _requeue(study: OpenStudy, lost: Sequence[TrialRecord]) -> None:
     changes: list[dict[str, Any]] = []
     for record in lost:
         quarantined = record.lost_leases + 1 >= MAX_LOST_LEASES
-        last_step = curves.last_step(study.connection, record.id, record.attempt)
-        spent = 0 if last_step is None else cost_of_steps(study.definition, last_step)
         changes.append(
             {
                 "id": record.id,
@@ -62,7 +59,7 @@ def _requeue(study: OpenStudy, lost: Sequence[TrialRecord]) -> None:
                 "lease_expires_at": None,
                 "quarantined": quarantined,
                 "reason": f"quarantined: it lost its lease {MAX_LOST_LEASES} times" if quarantined else None,
-                "gradient_evaluations": record.gradient_evaluations + spent,
+                "gradient_evaluations": record.gradient_evaluations + study.reported_evaluations(record),
                 "reserved_evaluations": 0 if quarantined else record.reserved_evaluations,
                 "finished_at": study.moment if quarantined else None,
                 "updated_at": study.moment,

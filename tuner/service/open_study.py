@@ -12,7 +12,7 @@ from typing import Any
 from tuner.definition import StudyDefinition
 from tuner.errors import ReadOnlyStudy
 from tuner.service import budget
-from tuner.storage import studies, trials
+from tuner.storage import curves, studies, trials
 from tuner.storage.database import Connection, now
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
@@ -47,6 +47,11 @@ class OpenStudy:
         )
         studies.increase(self.connection, self.record.id, next_number=len(created))
         return created
+
+    def reported_evaluations(self, record: TrialRecord) -> int:
+        """What the trial's present attempt has spent, as far as its reported curve shows."""
+        last_step = curves.last_step(self.connection, record.id, record.attempt)
+        return 0 if last_step is None else budget.cost_of_steps(self.definition, last_step)
 
     def complete_if_spent(self) -> None:
         """Complete the study when a limit of its budget is reached and no started trial is still open."""

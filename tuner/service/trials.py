@@ -55,7 +55,10 @@ def renew(database: Database, name: str, held: Sequence[tuple[int, int]]) -> lis
 
 
 def release(database: Database, name: str, held: Sequence[tuple[int, int]]) -> None:
-    """Give running trials back, to be run again, without charging them a lost lease. Lost ones are passed over."""
+    """Give running trials back, to be run again, without charging them a lost lease. Lost ones are passed over.
+
+    What the attempts have spent, as far as their reported curves show, is the study's.
+    """
 
     def work(connection: Connection) -> None:
         study = open_study(connection, name)
@@ -65,20 +68,23 @@ def release(database: Database, name: str, held: Sequence[tuple[int, int]]) -> N
             for number, attempt in held
             if number in records and records[number].state == "running" and records[number].attempt == attempt
         ]
+        spent = [study.reported_evaluations(record) for record in given_back]
         trials.change_many(
             connection,
             [
                 {
                     "id": record.id,
                     "state": "waiting",
+                    "gradient_evaluations": record.gradient_evaluations + evaluations,
                     "lease_expires_at": None,
                     "worker": None,
                     "updated_at": study.moment,
                 }
-                for record in given_back
+                for record, evaluations in zip(given_back, spent, strict=True)
             ],
         )
         trials.end_attempts(connection, given_back, "released", study.moment)
+        studies.increase(connection, study.record.id, spent_evaluations=sum(spent))
 
     database.write(work)
 

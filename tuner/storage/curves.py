@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from tuner.storage.tables import curve_block as table
 
@@ -23,6 +23,14 @@ FULL_BLOCK = 256
 """Points at which a block that grows point by point is left alone and the next one begun."""
 
 _FLOAT32, _EXPLICIT_STEPS = 1, 2
+
+# The next place in a curve is found by the primary key, in the statement itself.
+_OF = {"trial_id": bindparam("of_trial"), "metric": bindparam("of_metric"), "attempt": bindparam("of_attempt")}
+_PRESENT = table.alias("present")
+_NEXT = select(func.coalesce(func.max(_PRESENT.c.sequence) + 1, 0)).where(
+    *(_PRESENT.c[name] == parameter for name, parameter in _OF.items())
+)
+_INSERT = insert(table).values(sequence=_NEXT.scalar_subquery(), **_OF)
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class CurveBlock:
     values: ArrayLike
 
 
-def append(connection: Connection, blocks: Iterable[CurveBlock], sequence: int = 0) -> None:
-    """Append blocks; ``sequence`` orders them among those of the same trial, metric and attempt."""
+def append(connection: Connection, blocks: Iterable[CurveBlock]) -> None:
+    """Append blocks, in their order, after those of the same trial, metric and attempt. The caller holds the trial."""
     rows = []
     for block in blocks:
         steps = np.asarray(block.steps, dtype=np.int64)
@@ -53,17 +61,16 @@ def append(connection: Connection, blocks: Iterable[CurveBlock], sequence: int =
             continue
         rows.append(
             {
-                "trial_id": block.trial_id,
-                "metric": block.metric,
-                "attempt": block.attempt,
-                "sequence": sequence,
+                "of_trial": block.trial_id,
+                "of_metric": block.metric,
+                "of_attempt": block.attempt,
                 "first_step": int(steps.min()),
                 "last_step": int(steps.max()),
                 "points": encode(steps, np.asarray(block.values, dtype=np.float64)),
             }
         )
     if rows:
-        connection.execute(insert(table), rows)
+        connection.execute(_INSERT, rows)
 
 
 def grow(connection: Connection, block: CurveBlock) -> None:
@@ -79,7 +86,7 @@ def grow(connection: Connection, block: CurveBlock) -> None:
         return
     points = decode(last.points, last.first_step)
     if len(points[0]) >= FULL_BLOCK:
-        append(connection, [block], last.sequence + 1)
+        append(connection, [block])
         return
     grown = _merge([points, (np.asarray(block.steps, dtype=np.int64), np.asarray(block.values, dtype=np.float64))])
     connection.execute(
