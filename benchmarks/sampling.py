@@ -1,17 +1,18 @@
 """Our tpe beside Optuna's: the best loss after as many trials, batches against one trial at a time.
 
-Three objectives, the same search space, seeds 0, 1, …; per seed the best loss that each found, compared by their
-medians. *Ours* is `suggest` with the default batch: points of a batch are chosen before any of them is evaluated.
-*Theirs* is ``study.optimize`` with a ``TPESampler``, in memory, which knows every earlier loss. Both draw other random
-numbers, so of two equals each would win half the time: the last column says in how many seeds ours was better, and
-with ``python -m benchmarks.sampling SEEDS BATCH_SIZE …`` batch sizes can be compared over many seeds.
+Three objectives, seeds 0, 1, …; per seed the best loss that each found, compared by their medians. *Ours* is `suggest`
+with the default batch: the points of a batch are chosen before any of them is evaluated. *Theirs* is
+``study.optimize`` with a ``TPESampler``, in memory, which knows every earlier loss. The two draw different random
+numbers, so of two equally good ones each is better in about half the seeds. ``python -m benchmarks.sampling SEEDS
+BATCH_SIZE …`` compares batch sizes over more seeds than the default needs.
 """
 
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import optuna
@@ -19,107 +20,116 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.table import Measurement
-from tuner.definition import SearchSpace, StudyDefinition
+from tuner.definition import StudyDefinition
 from tuner.descent import Descent, Row
-from tuner.objectives import Objective, create
+from tuner.objectives import create
 from tuner.search import History, resolve_sampler, suggest
 from tuner.storage.frozen import distributions
 
 _TRIALS = 60
 _SEEDS = 20
-_OBJECTIVES: dict[str, tuple[dict[str, Any], int]] = {
-    # In more steps every search gets line_fit down to the last bits of float32.
-    "line_fit": ({}, 20),
-    "quadratic": ({"dimension": 10}, 200),
-    "rosenbrock": ({}, 200),
-}
-"""Settings, and the most steps, of each."""
+_LOWEST_RATE, _HIGHEST_RATE = 1e-4, 10.0
 
 Losses = NDArray[np.float64]
 
 
-def measure() -> list[Measurement]:
-    """Each objective, the default batch."""
-    batch = _definition(0, None).sampler.batch_size
-    assert batch is not None
-    return [_row(name, compare(make(), range(_SEEDS), [batch]), batch) for name, make in _OBJECTIVES.items()]
-
-
 @dataclass(frozen=True)
-class Comparison:
-    """Best losses by seed, shape (seeds,): Optuna's, and ours by batch size."""
+class Problem:
+    """An objective to search: its learning rate, and 1 to ``most_steps`` steps."""
 
-    theirs: Losses
-    ours: dict[int, Losses]
+    objective: str
+    most_steps: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
-
-def compare(objective: Objective, seeds: Sequence[int], batch_sizes: Sequence[int]) -> Comparison:
-    """Run every study."""
-    loss = _loss_of(objective)
-    return Comparison(
-        theirs=np.array([_theirs(loss, seed) for seed in seeds]),
-        ours={size: np.array([_ours(loss, seed, size) for seed in seeds]) for size in batch_sizes},
-    )
-
-
-Loss = Callable[[Sequence[Row]], list[float]]
-
-
-def _loss_of(objective: Objective) -> Loss:
-    """The loss that each row ends with; infinite where it diverged. Rows that were run before are not run again."""
-
-    def loss(rows: Sequence[Row]) -> list[float]:
-        descent = Descent(objective, rows)
+    def losses(self, points: Sequence[Mapping[str, Any]]) -> list[float]:
+        """The loss that each point's descent ends with; infinite where it diverged."""
+        rows = [Row(float(point["learning_rate"]), int(point["steps"])) for point in points]
+        descent = Descent(create(self.objective, self.settings), rows)
         descent.advance()
-        ends = (float(descent.loss_curve(row).values[-1]) for row in range(len(rows)))
+        ends = [float(descent.loss_curve(row).values[-1]) for row in range(len(rows))]
         return [end if math.isfinite(end) else math.inf for end in ends]
 
-    return loss
+    def definition(self, seed: int, batch_size: int | None = None) -> StudyDefinition:
+        """The study, resolved."""
+        definition = StudyDefinition.model_validate(
+            {
+                "name": "sampling",
+                "search_space": {
+                    "learning_rate": {"type": "float", "low": _LOWEST_RATE, "high": _HIGHEST_RATE, "scale": "log"},
+                    "steps": {"type": "int", "low": 1, "high": self.most_steps},
+                },
+                "sampler": {"name": "tpe", "seed": seed, "batch_size": batch_size},
+            }
+        )
+        sampler = resolve_sampler(definition.sampler, definition.search_space)
+        return definition.model_copy(update={"sampler": sampler})
 
 
-def _definition(seed: int, batch_size: int | None) -> StudyDefinition:
-    definition = StudyDefinition.model_validate(
-        {
-            "name": "sampling",
-            "search_space": _SPACE,
-            "sampler": {"name": "tpe", "seed": seed, "batch_size": batch_size},
-        }
+# With 200 steps every search gets line_fit down to the last bits of float32.
+_PROBLEMS = (
+    Problem("line_fit", most_steps=20),
+    Problem("quadratic", most_steps=200, settings={"dimension": 10}),
+    Problem("rosenbrock", most_steps=200),
+)
+
+
+def measure() -> list[Measurement]:
+    """Each objective, with the default batch."""
+    return [_row(problem) for problem in _PROBLEMS]
+
+
+def _row(problem: Problem) -> Measurement:
+    batch = problem.definition(0).sampler.batch_size
+    assert batch is not None
+    ours = np.array([best_of_ours(problem, seed, batch) for seed in range(_SEEDS)])
+    theirs = np.array([best_of_optuna(problem, seed) for seed in range(_SEEDS)])
+    return Measurement(
+        f"median best loss of {_TRIALS} tpe trials over {_SEEDS} seeds, {problem.objective}: batches of {batch}",
+        f"{np.median(ours):.4g}",
+        f"{np.median(theirs):.4g} (one at a time)",
+        f"better in {np.count_nonzero(ours < theirs)} of {_SEEDS}",
+        "no worse",
+        bool(np.median(ours) <= np.median(theirs)),
     )
-    sampler = resolve_sampler(definition.sampler, definition.search_space)
-    return definition.model_copy(update={"sampler": sampler})
 
 
-def _ours(loss: Loss, seed: int, batch_size: int) -> float:
-    definition = _definition(seed, batch_size)
-    space: SearchSpace = definition.search_space
+def best_of_ours(problem: Problem, seed: int, batch_size: int) -> float:
+    """The lowest loss that tpe finds through `suggest`, so many points at a time."""
+    definition = problem.definition(seed, batch_size)
+    space = distributions(definition.search_space)
     trials: list[FrozenTrial] = []
+    lowest = math.inf
     for first in range(0, _TRIALS, batch_size):
         numbers = range(first, min(first + batch_size, _TRIALS))
         points = [suggestion.parameters for suggestion in suggest(definition, History(trials, {}), numbers).trials]
-        losses = loss([Row(float(point["learning_rate"]), int(point["steps"])) for point in points])  # type: ignore[arg-type]
+        losses = problem.losses(points)
+        lowest = min(lowest, *losses)
         trials += [
             FrozenTrial(
                 number=number,
                 trial_id=number,
                 state=TrialState.COMPLETE,
-                value=value,
+                value=loss,
                 datetime_start=None,
                 datetime_complete=None,
                 params=dict(point),
-                distributions=distributions(space),
+                distributions=space,
                 user_attrs={},
                 system_attrs={},
                 intermediate_values={},
             )
-            for number, point, value in zip(numbers, points, losses, strict=True)
+            for number, point, loss in zip(numbers, points, losses, strict=True)
         ]
-    return min(trial.value for trial in trials if trial.value is not None)
+    return lowest
 
 
-def _theirs(loss: Loss, seed: int) -> float:
+def best_of_optuna(problem: Problem, seed: int) -> float:
+    """The lowest loss that Optuna's tpe finds, one trial at a time."""
+
     def objective(trial: optuna.Trial) -> float:
-        rate = trial.suggest_float("learning_rate", 1e-4, 10.0, log=True)
-        return loss([Row(rate, trial.suggest_int("steps", 1, 200))])[0]
+        rate = trial.suggest_float("learning_rate", _LOWEST_RATE, _HIGHEST_RATE, log=True)
+        steps = trial.suggest_int("steps", 1, problem.most_steps)
+        return problem.losses([{"learning_rate": rate, "steps": steps}])[0]
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
@@ -127,35 +137,26 @@ def _theirs(loss: Loss, seed: int) -> float:
     return study.best_value
 
 
-def _row(name: str, found: Comparison, batch: int) -> Measurement:
-    ours, theirs = found.ours[batch], found.theirs
-    return Measurement(
-        f"median best loss of {_TRIALS} tpe trials over {len(theirs)} seeds, {name}: batches of {batch}",
-        f"{np.median(ours):.4g}",
-        f"{np.median(theirs):.4g} (one at a time)",
-        f"better in {np.count_nonzero(ours < theirs)} of {len(theirs)}",
-        "no worse",
-        bool(np.median(ours) <= np.median(theirs)),
-    )
+def compare(seeds: int, batch_sizes: Sequence[int]) -> None:
+    """Print quartiles of the best losses, Optuna's and ours by batch size."""
+    for problem in _PROBLEMS:
+        began = time.perf_counter()
+        theirs = np.array([best_of_optuna(problem, seed) for seed in range(seeds)])
+        ours = {size: np.array([best_of_ours(problem, seed, size) for seed in range(seeds)]) for size in batch_sizes}
+        lowest = min(theirs.min(), *(losses.min() for losses in ours.values()))
+        print(f"{problem.objective}: best loss of {_TRIALS} trials, less {lowest:.6g}; quartiles over {seeds} seeds")
+        print(f"  one at a time, Optuna   {_quartiles(theirs - lowest)}")
+        for size, losses in ours.items():
+            better, equal = np.count_nonzero(losses < theirs), np.count_nonzero(losses == theirs)
+            print(
+                f"  batches of {size:<3}          {_quartiles(losses - lowest)}  better in {better}, equal in {equal}"
+            )
+        print(f"  ({time.perf_counter() - began:.0f} s)", flush=True)
 
 
 def _quartiles(losses: Losses) -> str:
     return "  ".join(f"{value:<9.4g}" for value in np.quantile(losses, [0.25, 0.5, 0.75]))
 
 
-def main(seeds: int, batch_sizes: Sequence[int]) -> None:
-    """Print the quartiles of the best losses, Optuna's and ours by batch size."""
-    for name, make in _OBJECTIVES.items():
-        began = time.perf_counter()
-        found = compare(make(), range(seeds), batch_sizes)
-        lowest = min(found.theirs.min(), *(losses.min() for losses in found.ours.values()))
-        print(f"{name}: best loss of {_TRIALS} trials, less {lowest:.6g}; quartiles over {seeds} seeds")
-        print(f"  one at a time, Optuna   {_quartiles(found.theirs - lowest)}")
-        for size, losses in found.ours.items():
-            better = np.count_nonzero(losses < found.theirs)
-            print(f"  batches of {size:<3}          {_quartiles(losses - lowest)}   better in {better}", flush=True)
-        print(f"  ({time.perf_counter() - began:.0f} s)")
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]), [int(size) for size in sys.argv[2:]])
+    compare(int(sys.argv[1]), [int(size) for size in sys.argv[2:]])

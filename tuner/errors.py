@@ -15,6 +15,7 @@ The tree knows nothing of HTTP: ``api/problems.py`` gives each class its status,
     │   ├── StudyExists       the name is taken by another definition
     │   ├── ReadOnlyStudy     an Optuna program's study has no definition to act on
     │   ├── StudyState        the study's state does not allow the verb
+    │   ├── StudyChanged      it is no longer the version that the change was meant for
     │   ├── TrialState        the trial's state does not allow it
     │   ├── LeaseLost         another attempt has begun the trial
     │   └── AlreadyTold       the trial has another result already
@@ -77,16 +78,22 @@ def _field_error(error: Mapping[str, Any], given: Any) -> FieldError:
     """One pydantic error as a path into ``given``: without the tags of unions, which the user never wrote."""
     path: list[str] = []
     place = given
+    *_, last = error["loc"] or (None,)
     for part in error["loc"]:
-        known = part in place if isinstance(place, Mapping) else isinstance(place, Sequence) and isinstance(part, int)
+        if isinstance(place, Mapping):
+            known = part in place
+        else:
+            known = isinstance(place, list | tuple) and isinstance(part, int) and part < len(place)
         if known:
             place = place[part]
-        elif error["type"] != "missing":
+        elif error["type"] != "missing" or part is not last:
             continue
         path.append(str(part))
-    field = error.get("ctx", {}).get("field")
-    if field is not None:
-        path.append(field)
+    context = error.get("ctx", {})
+    if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        path.append(context["discriminator"].strip("'"))
+    elif "field" in context:
+        path.append(context["field"])
     return FieldError(".".join(path) or "body", error["msg"])
 
 
@@ -152,6 +159,13 @@ class StudyState(Conflict):
     """The study's state does not allow the verb."""
 
     code = "study_state"
+
+
+class StudyChanged(Conflict):
+    """The study is no longer the version that the change was meant for."""
+
+    code = "study_changed"
+    title = "Study changed"
 
 
 class TrialState(Conflict):

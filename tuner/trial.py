@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
 
 class TrialState(StrEnum):
@@ -54,14 +54,15 @@ def decode_float(value: Any) -> Any:
 
 WireFloat = Annotated[
     float,
+    AllowInfNan(True),
     BeforeValidator(decode_float),
     PlainSerializer(encode_float, when_used="json"),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "enum": list(_NON_FINITE)}]}),
 ]
 """A loss or metric: any float, non-finite ones included, in strict JSON."""
 
-ParameterValue = bool | int | float | str | None
-"""A value of one search-space parameter."""
+ParameterValue = bool | int | Annotated[float, PlainSerializer(encode_float, when_used="json")] | str | None
+"""A value of one search-space parameter. Finite in our studies; an Optuna program's choices may be any float."""
 
 
 class Trial(BaseModel):

@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.Column("reserved_evaluations", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("user_attrs", sa.Text(), nullable=False),
         sa.Column("system_attrs", sa.Text(), nullable=False),
-        sa.CheckConstraint("state IN ('active', 'paused', 'stopped', 'completed')", name="ck_tuner_study_state"),
+        sa.CheckConstraint("state IN ('active', 'paused', 'stopped', 'completed')", name=op.f("ck_tuner_study_state")),
         sa.PrimaryKeyConstraint("id", name="pk_tuner_study"),
         sa.UniqueConstraint("name", name="uq_tuner_study_name"),
         sqlite_autoincrement=True,
@@ -83,7 +83,7 @@ def upgrade() -> None:
         sa.Column("user_attrs", sa.Text(), nullable=False),
         sa.Column("system_attrs", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "state IN ('waiting', 'running', 'complete', 'failed', 'pruned')", name="ck_tuner_trial_state"
+            "state IN ('waiting', 'running', 'complete', 'failed', 'pruned')", name=op.f("ck_tuner_trial_state")
         ),
         sa.ForeignKeyConstraint(["study_id"], ["tuner_study.id"], name="fk_tuner_trial_study_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_tuner_trial"),
@@ -106,7 +106,7 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("end", sa.String(length=16), nullable=False),
-        sa.CheckConstraint("\"end\" IN ('lost', 'released')", name="ck_tuner_attempt_end"),
+        sa.CheckConstraint("\"end\" IN ('lost', 'released')", name=op.f("ck_tuner_attempt_end")),
         sa.ForeignKeyConstraint(["trial_id"], ["tuner_trial.id"], name="fk_tuner_attempt_trial_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("trial_id", "attempt", name="pk_tuner_attempt"),
     )

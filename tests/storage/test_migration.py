@@ -87,7 +87,7 @@ def test_a_database_of_a_newer_version_is_refused(database: Database) -> None:
     statement = text(f"UPDATE {migration.VERSION_TABLE} SET version_num = 'from_the_future'")
     database.write(lambda connection: connection.execute(statement))
     for use in (migration.upgrade, migration.require_current, migration.prepare):
-        with pytest.raises(SchemaMismatch, match="from_the_future.*newer version"):
+        with pytest.raises(SchemaMismatch, match=r"from_the_future.*newer version"):
             use(database)
     with pytest.raises(SchemaMismatch):
         TunerStorage(database.url)
@@ -107,7 +107,7 @@ def test_a_server_is_migrated_by_command_only(empty_database: Database) -> None:
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_an_sqlite_file_migrates_itself(empty_database: Database) -> None:
-    with pytest.raises(SchemaMismatch, match="has no tables yet.*run `tuner migrate`"):
+    with pytest.raises(SchemaMismatch, match=r"has no tables yet.*run `tuner migrate`"):
         migration.require_current(empty_database)
     migration.prepare(empty_database)
     assert set(empty_database.read(described)) == set(tables.metadata.tables)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuner.definition import Spent, Study, StudyDefinition
-from tuner.errors import InvalidInput, NoResult, StudyExists, StudyState
+from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyState
 from tuner.service import budget
 from tuner.service.open_study import definition_of, open_study
 from tuner.service.resolution import resolve
@@ -116,14 +116,14 @@ def change(
     Raises:
         InvalidInput: a value is out of form.
         ReadOnlyStudy: an Optuna program made the study.
-        StudyState: the study has changed since the expected version.
+        StudyChanged: it has changed since the expected version.
     """
 
     def work(connection: Connection) -> tuple[Study, int]:
         study = open_study(connection, name)
         record, moment = study.record, study.moment
         if expected_version is not None and record.version != expected_version:
-            raise StudyState(f"study {name!r} has changed: it is at version {record.version}, not {expected_version}")
+            raise StudyChanged(f"study {name!r} has changed: it is at version {record.version}, not {expected_version}")
         document = {**study.definition.model_dump(mode="json"), **changes}
         try:
             definition = StudyDefinition.model_validate(document)

@@ -130,6 +130,9 @@ def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[s
     evaluations = ending.gradient_evaluations
     if evaluations is None:
         evaluations = 0 if steps_run is None else budget.cost_of_steps(study.definition, steps_run)
+    if record.state == "waiting":
+        # A late result: what its attempt had reported was counted when it lost the lease.
+        evaluations = max(0, evaluations - study.reported_evaluations(record))
     ranked = study.definition.goal.ranks(ending.values.get(study.definition.goal.metric))
     return {
         "id": record.id,

@@ -4,13 +4,19 @@ import os
 import secrets
 import socket
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tuner import __version__
-from tuner.storage import studies, workers
+from tuner.definition import StudyDefinition
+from tuner.service.ask import ask_of
+from tuner.service.leases import sweep
+from tuner.service.open_study import open_study
+from tuner.storage import studies, trials, workers
 from tuner.storage.database import Connection, Database, now
+from tuner.trial import Lease
 
 ALIVE_WITHIN = 15.0
 """Seconds since a worker was last seen within which it counts as alive; it reports every few."""
@@ -92,6 +98,44 @@ def listed(database: Database) -> list[Worker]:
         ]
 
     return database.read(work)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A batch of trials to run. ``study`` is the address ``~{id}``: a name may be given to another study meanwhile."""
+
+    study: str
+    definition: StudyDefinition
+    trials: list[Lease]
+
+
+def take(database: Database, name: str, *, worker: str, lease_seconds: float) -> Work:
+    """Lease a batch of the size that the study's definition says, together with that definition.
+
+    Raises:
+        StudyNotFound, ReadOnlyStudy: there is nothing to take of.
+    """
+
+    def work(connection: Connection) -> Work:
+        study = open_study(connection, name)
+        count = study.definition.sampler.batch_size or 1
+        asked = ask_of(study, count, worker, lease_seconds)
+        return Work(f"~{study.record.id}", study.definition, asked.trials)
+
+    return database.write(work)
+
+
+def lost(database: Database, pid: int) -> None:
+    """The worker process of this host and pid has died: its leases are over at once, and it is no longer listed."""
+
+    def work(connection: Connection) -> None:
+        moment = now(connection)
+        for worker_id in workers.running_as(connection, socket.gethostname(), pid):
+            trials.end_leases(connection, worker_id, moment)
+            workers.change(connection, worker_id, stopped_at=moment, study=None, trials=0)
+
+    database.write(work)
+    sweep(database)
 
 
 def work_to_do(database: Database, objectives: Collection[str]) -> list[str]:

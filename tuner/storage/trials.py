@@ -152,6 +152,12 @@ def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[s
     return {study_id: {str(state): count for state, count in states.items()} for study_id, states in result.items()}
 
 
+def count_running(connection: Connection, study_id: int) -> int:
+    """How many of a study's trials are running."""
+    statement = select(func.count()).where(table.c.study_id == study_id, table.c.state == "running")
+    return connection.execute(statement).scalar_one()
+
+
 def any_open(connection: Connection, study_id: int) -> bool:
     """Whether a trial that was started is not finished: running, or waiting for its next attempt."""
     begun = select(table.c.id).where(table.c.study_id == study_id)
@@ -242,6 +248,13 @@ def renew(connection: Connection, held: Iterable[tuple[int, int]], moment: datet
             connection.execute(update(table).where(table.c.id == trial_id).values(lease_expires_at=expiry))
             renewed.append(trial_id)
     return renewed
+
+
+def end_leases(connection: Connection, worker: str, moment: datetime) -> None:
+    """Let the leases of a worker be over from this moment on."""
+    connection.execute(
+        update(table).where(table.c.state == "running", table.c.worker == worker).values(lease_expires_at=moment)
+    )
 
 
 def change(connection: Connection, trial_id: int, **columns: Any) -> None:

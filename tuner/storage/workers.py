@@ -34,6 +34,12 @@ def change(connection: Connection, worker_id: str, **columns: Any) -> None:
     connection.execute(update(table).where(table.c.id == worker_id).values(**columns))
 
 
+def running_as(connection: Connection, host: str, pid: int) -> list[str]:
+    """The ids of the workers of this host and pid that have not said that they stopped."""
+    statement = select(table.c.id).where(table.c.host == host, table.c.pid == pid, table.c.stopped_at.is_(None))
+    return list(connection.scalars(statement))
+
+
 def seen_since(connection: Connection, moment: datetime) -> list[WorkerRecord]:
     """The workers seen since a moment, the newest first."""
     statement = select(table).where(table.c.seen_at >= moment).order_by(table.c.started_at.desc(), table.c.id)
