@@ -37,8 +37,9 @@ class PostgreSQLServer:
     def create(self, template: str = "template0") -> str:
         """A new database, a copy of the one named ``template``; its name."""
         name = f"test_{next(self._numbers)}"
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        self._connection.execute(statement)
+        # Copying files is the faster strategy where nothing is flushed to disk.
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+        self._connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return name
 
     def drop(self, name: str) -> None:

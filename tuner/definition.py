@@ -40,7 +40,8 @@ LARGEST_BATCH = 1_000
 """Trials in one ask."""
 
 
-def _without_nul(text: str) -> str:
+def without_nul(text: str) -> str:
+    """Text that every database can hold: PostgreSQL has no NUL."""
     if "\x00" in text:
         raise PydanticCustomError("nul_byte", "must not contain a NUL character")
     return text
@@ -51,16 +52,19 @@ def _about(field: str, message: str) -> PydanticCustomError:
     return PydanticCustomError("value_error", "{message}", {"message": message, "field": field})
 
 
-StudyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+STUDY_NAME = r"[a-z0-9][a-z0-9._-]{0,99}"
+"""What the name of a study looks like, whole."""
+
+StudyName = Annotated[str, StringConstraints(pattern=f"^{STUDY_NAME}$")]
 ParameterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$")]
 MetricName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$")]
-RegisteredName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_without_nul)]
-Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_without_nul)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_without_nul)]
+RegisteredName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(without_nul)]
+Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(without_nul)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(without_nul)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Bound = Annotated[float, Field(ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
 IntegerBound = Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
-Choice = bool | IntegerBound | float | Annotated[str, StringConstraints(max_length=500), AfterValidator(_without_nul)]
+Choice = bool | IntegerBound | float | Annotated[str, StringConstraints(max_length=500), AfterValidator(without_nul)]
 Scale = Literal["linear", "log"]
 
 
@@ -237,13 +241,15 @@ class Spent(BaseModel):
 class Study(BaseModel):
     """A study as it is read: its definition, where it stands, its best trial.
 
-    ``definition`` is null for a study that an Optuna program made: it is shown, read-only. ``trials`` counts by state.
+    ``definition`` is null for a study that an Optuna program made: it is shown, read-only. ``address`` names the study
+    in URLs: its name, or ``~{id}`` where an Optuna program chose one that does not fit. ``trials`` counts by state.
     ``best`` passes over values that are not finite.
     """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
+    address: str
     state: str
     state_reason: str | None
     definition: StudyDefinition | None

@@ -25,7 +25,7 @@ The tree knows nothing of HTTP: ``api/problems.py`` gives each class its status,
         └── SchemaMismatch    the database's schema is not the one this version works with
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -67,15 +67,20 @@ class InvalidInput(TunerError):
     @classmethod
     def from_validation(cls, errors: Iterable[Mapping[str, Any]], given: Any) -> Self:
         """The errors of a pydantic validation (``error.errors()``) of the input ``given``, as fields of that input."""
-        return cls(*(_field_error(error, given) for error in errors))
+        messages: dict[str, list[str]] = {}
+        for error in errors:
+            field, message = _located(error, given)
+            messages.setdefault(field, []).append(message)
+        # A value that fits no member of a union fails once for each.
+        return cls(*(FieldError(field, " or ".join(dict.fromkeys(found))) for field, found in messages.items()))
 
     def within(self, prefix: str) -> Self:
         """The same error seen from outside: every field's path gets the prefix."""
         return type(self)(*(FieldError(f"{prefix}.{error.field}", error.message) for error in self.fields))
 
 
-def _field_error(error: Mapping[str, Any], given: Any) -> FieldError:
-    """One pydantic error as a path into ``given``: without the tags of unions, which the user never wrote."""
+def _located(error: Mapping[str, Any], given: Any) -> tuple[str, str]:
+    """One pydantic error as a path into ``given``, without the tags of unions, which nobody wrote, and its message."""
     path: list[str] = []
     place = given
     *_, last = error["loc"] or (None,)
@@ -89,12 +94,17 @@ def _field_error(error: Mapping[str, Any], given: Any) -> FieldError:
         elif error["type"] != "missing" or part is not last:
             continue
         path.append(str(part))
-    context = error.get("ctx", {})
-    if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-        path.append(context["discriminator"].strip("'"))
-    elif "field" in context:
-        path.append(context["field"])
-    return FieldError(".".join(path) or "body", error["msg"])
+    context, message = error.get("ctx", {}), error["msg"]
+    match error["type"]:
+        case "union_tag_not_found":
+            path.append(context["discriminator"].strip("'"))
+            message = "Field required"
+        case "union_tag_invalid":
+            path.append(context["discriminator"].strip("'"))
+            message = f"Input should be one of {context['expected_tags']}"
+        case _ if "field" in context:
+            path.append(context["field"])
+    return ".".join(path) or "body", message
 
 
 class MissingExtra(InvalidInput):

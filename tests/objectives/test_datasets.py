@@ -25,7 +25,7 @@ from tuner.objectives.datasets import load
 def test_split_holds_every_sample_once_and_is_standardised_by_its_training_part(
     data: str, targets: str, samples: int, features: int, classes: int
 ) -> None:
-    split = load(data, targets, 0, 0.75)  # type: ignore[arg-type]
+    split = load(data, targets, 0, 0.75)
     assert len(split.features) == len(split.targets) == round(0.75 * samples)
     assert len(split.validation_features) == len(split.validation_targets) == samples - len(split.targets)
     assert split.features.shape[1] == len(split.feature_names) == features

@@ -1,7 +1,6 @@
 """Registration, typed settings, and making an objective from them."""
 
 import json
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,9 +12,8 @@ from tuner.objectives import Objective, create, register, registered, registry, 
 
 
 @pytest.fixture(autouse=True)
-def _registry_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _registry_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_types", dict(registry._types))
-    return
 
 
 class Bowl:
@@ -132,7 +130,7 @@ def test_types_may_be_left_to_the_defaults() -> None:
     @register("loose")
     class Loose(Bowl):
         def __init__(self, depth=1.0, sides=4):  # type: ignore[no-untyped-def]
-            self.arguments = depth, sides
+            super().__init__()
 
     assert resolve_settings("loose", {}) == {"depth": 1.0, "sides": 4}
     with pytest.raises(InvalidInput, match=r"settings\.sides"):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -9,12 +10,13 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.definition import StudyDefinition
 from tuner.search import History, Suggestion, resolve_sampler, suggest
 from tuner.storage.frozen import distributions
-from tuner.trial import ParameterValue
 
 RATE_AND_STEPS: dict[str, Any] = {
     "learning_rate": {"type": "float", "low": 1e-4, "high": 10.0, "scale": "log"},
     "steps": {"type": "int", "low": 1, "high": 200},
 }
+
+_NOON = datetime(2026, 1, 1, 12)  # noqa: DTZ001 (Optuna's times are naive)
 
 Loss = Callable[[Mapping[str, Any]], float]
 
@@ -52,8 +54,8 @@ def trial(
         trial_id=1000 + number,
         state=state,
         value=value,
-        datetime_start=None,
-        datetime_complete=None,
+        datetime_start=_NOON,
+        datetime_complete=_NOON if state.is_finished() else None,
         params=dict(suggestion.parameters),
         distributions=distributions(definition.search_space),
         user_attrs={},
@@ -62,7 +64,9 @@ def trial(
     )
 
 
-def run(definition: StudyDefinition, loss: Loss, trials: int, batch: int = 1) -> tuple[list[FrozenTrial], dict[str, Any]]:
+def run(
+    definition: StudyDefinition, loss: Loss, trials: int, batch: int = 1
+) -> tuple[list[FrozenTrial], dict[str, Any]]:
     """Complete trials 0, 1, …, chosen ``batch`` at a time; the study's attributes at the end."""
     history: list[FrozenTrial] = []
     attributes: dict[str, Any] = {}
@@ -77,7 +81,7 @@ def run(definition: StudyDefinition, loss: Loss, trials: int, batch: int = 1) ->
     return history, attributes
 
 
-def points(definition: StudyDefinition, numbers: Sequence[int]) -> list[dict[str, ParameterValue]]:
+def points(definition: StudyDefinition, numbers: Sequence[int]) -> list[dict[str, Any]]:
     """The first points of a study, before anything is known."""
     return [suggestion.parameters for suggestion in suggest(definition, History([], {}), numbers).trials]
 
@@ -87,4 +91,4 @@ def descent_loss(parameters: Mapping[str, Any]) -> float:
     rate, steps = parameters["learning_rate"], parameters["steps"]
     if rate > 1:
         return math.inf
-    return sum(0.5 * c * float(1 - rate * c) ** (2 * steps) for c in (0.1, 1.0, 2.0))
+    return float(sum(0.5 * c * (1 - rate * c) ** (2 * steps) for c in (0.1, 1.0, 2.0)))

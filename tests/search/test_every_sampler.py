@@ -5,7 +5,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from tests.search.loop import RATE_AND_STEPS, define, descent_loss, points, run, trial
 from tuner.definition import StudyDefinition
-from tuner.search import SAMPLERS, History, suggest
+from tuner.search import SAMPLERS, History, Suggestion, suggest
 
 # Small generations, so that a short study sees several; few startup trials for the same reason.
 QUICK: Mapping[str, Mapping[str, Any]] = {
@@ -43,9 +43,9 @@ SPACES: Mapping[str, Mapping[str, Any]] = {
         "update_rule": {"type": "categorical", "choices": ["adam"]},
     },
     "tiny ranges": {
-        "learning_rate": {"type": "float", "low": 0.1, "high": math.nextafter(0.1, 1), "scale": "log"},
+        "learning_rate": {"type": "float", "low": 0.1, "high": 0.1 + 1e-9, "scale": "log"},
         "steps": {"type": "int", "low": 7, "high": 8},
-        "shift": {"type": "float", "low": 1.0, "high": math.nextafter(1.0, 2)},
+        "shift": {"type": "float", "low": 1.0, "high": 1.0 + 1.1e-9},
     },
     "tiny numbers": {
         "learning_rate": {"type": "float", "low": 1e-300, "high": 1e-290, "scale": "log"},
@@ -75,7 +75,10 @@ def in_space(parameters: Mapping[str, Any], definition: StudyDefinition, space: 
     for name, value in parameters.items():
         kind = space[name]["type"]
         if kind == "categorical":
-            assert any(value is choice or (type(value) is type(choice) and value == choice) for choice in space[name]["choices"])
+            assert any(
+                value is choice or (type(value) is type(choice) and value == choice)
+                for choice in space[name]["choices"]
+            )
         else:
             assert type(value) is TYPES[kind]
 
@@ -111,7 +114,16 @@ def test_the_same_study_in_another_process_has_the_same_trials_bit_for_bit(name:
 
 def trials_as_json(name: str) -> str:
     history, attributes = run(quick(name, seed=3), descent_loss, 20, batch=4)
-    return json.dumps([attributes, [(one.params, one.system_attrs) for one in history]])
+    return json.dumps([attributes, [(one.params, stable(one.system_attrs)) for one in history]])
+
+
+def stable(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the CMA-ES state itself: cmaes keeps an array in it that it has not filled in yet."""
+    return {key: value for key, value in attributes.items() if not key.startswith("cma:optimizer")}
+
+
+def compared(found: Sequence[Suggestion]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [(one.parameters, stable(one.system_attrs)) for one in found]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,7 +143,7 @@ def test_points_asked_in_one_batch_are_those_asked_one_by_one_while_the_earlier_
         attributes = {**attributes, **found.system_attrs}
         history = [*history, trial(definition, number, found.trials[0], state=TrialState.RUNNING)]
         one_by_one += found.trials
-    assert at_once.trials == one_by_one
+    assert compared(at_once.trials) == compared(one_by_one)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -189,10 +201,10 @@ def test_the_history_is_left_as_it_was(name: str) -> None:
 def test_threads_do_not_disturb_each_other(name: str) -> None:
     definition = quick(name)
     history, attributes = run(definition, descent_loss, 12, batch=4)
-    expected = suggest(definition, History(history, attributes), range(12, 16))
+    expected = compared(suggest(definition, History(history, attributes), range(12, 16)).trials)
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(suggest, definition, History(history, attributes), range(12, 16)) for _ in range(8)]
-        assert all(future.result() == expected for future in futures)
+        assert all(compared(future.result().trials) == expected for future in futures)
 
 
 @pytest.mark.parametrize("name", NAMES)

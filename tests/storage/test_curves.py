@@ -1,7 +1,5 @@
 """Curves: what is stored is read back, bit for bit, and compactly."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from tuner.storage import curves, studies, trials
+from tests.storage.rows import add_study, add_trials
+from tuner.storage import curves
 from tuner.storage.curves import FULL_BLOCK, CurveBlock
 from tuner.storage.database import Database
 from tuner.storage.tables import curve_block
@@ -64,22 +63,8 @@ def test_a_run_that_left_the_finite_numbers_takes_next_to_nothing() -> None:
 
 @pytest.fixture
 def trial_id(database: Database) -> int:
-    def work(connection: Connection) -> int:
-        moment = datetime.now(UTC)
-        study = studies.create(
-            connection,
-            name="s",
-            definition=None,
-            directions=["minimize"],
-            metrics=["loss"],
-            objective=None,
-            moment=moment,
-        )
-        row = {"study_id": study.id, "number": 0, "state": "running", "attempt": 1, "parameters": {}}
-        times = {"created_at": moment, "updated_at": moment}
-        return trials.create(connection, [row | times | {"user_attrs": {}, "system_attrs": {}}])[0].id
-
-    return database.write(work)
+    study_id = add_study(database).id
+    return add_trials(database, study_id, 1, state="running", attempt=1)[0].id
 
 
 def stored_blocks(database: Database) -> int:

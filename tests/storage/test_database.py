@@ -156,6 +156,31 @@ def test_a_writer_waits_for_the_lock_that_another_holds(database: Database, lock
 
 
 @only_sqlite
+def test_writers_that_read_first_queue_up_and_none_is_turned_back(database: Database) -> None:
+    database.write(create_table)
+    database.write(lambda connection: connection.execute(text("INSERT INTO numbers VALUES (0)")))
+    together = threading.Barrier(4, timeout=10)
+    tries: list[int] = []
+
+    def count_up(connection: Connection) -> None:
+        tries.append(1)
+        found = connection.execute(text("SELECT id FROM numbers")).scalar_one()
+        connection.execute(text("UPDATE numbers SET id = :id"), {"id": found + 1})
+
+    def run() -> None:
+        together.wait()
+        for _ in range(10):
+            database.write(count_up)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert scalar(database, "SELECT id FROM numbers") == len(tries) == 40
+
+
+@only_sqlite
 def test_readers_do_not_wait_for_a_writer(database: Database, lock: WriteLock) -> None:
     assert scalar(database, "SELECT count(*) FROM tuner_study") == 0
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import StatementError
 
+from tests.storage.rows import add_study
 from tuner.storage import studies, workers
 from tuner.storage.database import Database
 
@@ -34,19 +35,8 @@ def test_a_naive_time_is_refused(database: Database) -> None:
 def test_a_document_keeps_what_other_json_columns_lose(database: Database) -> None:
     document = {"nul": "a\x00b", "lone": "\ud800", "inf": math.inf, "null": None, "big": 2**80, "ключ": ["ü"]}
 
-    def work(connection: Connection) -> studies.StudyRecord:
-        study = studies.create(
-            connection,
-            name="s",
-            definition=None,
-            directions=["minimize"],
-            metrics=["value"],
-            objective=None,
-            moment=datetime.now(UTC),
-        )
-        studies.change(connection, study.id, user_attrs=document)
-        return studies.get_by_id(connection, study.id)
-
-    found = database.write(work)
+    study_id = add_study(database).id
+    database.write(lambda connection: studies.change(connection, study_id, user_attrs=document))
+    found = database.read(lambda connection: studies.get_by_id(connection, study_id))
     assert found.user_attrs == document
     assert found.definition is None

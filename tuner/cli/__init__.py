@@ -1,1 +1,44 @@
-"""The command."""
+"""The command ``tuner``. What a command needs is imported when it runs, so that ``--help`` answers at once."""
+
+import sys
+
+import click
+
+from tuner import __version__
+from tuner.cli.migrate import migrate
+from tuner.cli.objectives import objectives
+from tuner.cli.options import flag_of
+from tuner.cli.serve import serve
+from tuner.cli.study import study
+from tuner.cli.tune import tune
+from tuner.cli.worker import worker
+from tuner.errors import FieldError, InvalidInput, TunerError
+
+REFUSED, FAILED = 2, 1
+"""Exit statuses: the input cannot be; it can, but did not work out."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def commands() -> None:
+    """Find the learning rate and the number of steps for gradient descent."""
+
+
+for command in (serve, worker, migrate, tune, study, objectives):
+    commands.add_command(command)
+
+
+def _by_flag(error: TunerError) -> TunerError:
+    """The same error, with settings named by their flags."""
+    if not isinstance(error, InvalidInput):
+        return error
+    return InvalidInput(*(FieldError(flag_of(problem.field), problem.message) for problem in error.fields))
+
+
+def main() -> None:
+    """Run the command; what goes wrong on purpose is one line on stderr."""
+    try:
+        commands(prog_name="tuner")
+    except TunerError as error:
+        click.echo(f"tuner: {' '.join(str(_by_flag(error)).split())}", err=True)
+        sys.exit(REFUSED if isinstance(error, InvalidInput) else FAILED)

@@ -5,8 +5,8 @@ gives the loss at step n. All rows of a batch stand at the same step: a row that
 others get there, and a row that has ended is evaluated no more.
 
 What a row gives depends neither on its batch-mates nor on interruptions. In stochastic descent the mini-batch of
-step k comes from (seed, k) alone. There the curve holds the losses of mini-batches, but at the row's last step, whose
-one evaluation is the full loss.
+step k comes from (seed, k) alone; the curve holds the losses of mini-batches, but at the step the row was to run to,
+whose one evaluation is the full loss.
 """
 
 from collections.abc import Sequence
@@ -96,7 +96,7 @@ class Descent:
 
         self._first_steps = np.array([point.step if point else 0 for point in self._checkpoints], dtype=np.int64)
         self._last_steps = np.array([row.steps for row in self.rows], dtype=np.int64)
-        # A row whose one step left is its last needs the full loss there, whatever its checkpoint holds.
+        # Rows whose first evaluation their checkpoint holds. By mini-batches a row's last step needs the full loss.
         self._known = np.array([point is not None and point.gradient is not None for point in self._checkpoints], bool)
         if batch_size is not None:
             self._known &= self._first_steps < self._last_steps
@@ -181,7 +181,8 @@ class Descent:
         if self._validated is not None and measures_validation(self._step):
             self._validate(batch)
         finite = np.isfinite(batch.values)
-        if self._step == self._next_end or not finite.all():
+        # Faster than finite.all(), and this is every step.
+        if self._step == self._next_end or np.count_nonzero(finite) < len(finite):
             self._end(~finite | (self._last_steps[batch.rows] == self._step))
 
     def _join(self) -> None:
@@ -288,6 +289,8 @@ class Descent:
         )
 
     def _check(self) -> None:
+        if len(self._checkpoints) != len(self.rows):
+            raise InvalidInput.at("checkpoints", f"{len(self._checkpoints)} for {len(self.rows)} rows")
         problems = []
         for index, (row, point) in enumerate(zip(self.rows, self._checkpoints, strict=True)):
             problems += [FieldError(f"rows.{index}.{error.field}", error.message) for error in row.problems(self._rule)]

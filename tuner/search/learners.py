@@ -130,12 +130,12 @@ class GaussianProcess(Learner):
         """Diverged runs clipped to a bad but ordinary value.
 
         Optuna standardises the values: one loss of 1e24 would make all others equal, an infinite one warns. The fence
-        stands ten times as far from the best as the best quarter's end.
+        stands ten times as far from the best as the best quarter of the distinct values ends.
         """
         sign = 1.0 if direction == "minimize" else -1.0
         finite = [sign * trial.value for trial in trials if trial.value is not None and math.isfinite(trial.value)]
         if finite:
-            best, quarter = np.quantile(finite, [0, 0.25], method="lower").tolist()
+            best, quarter = np.quantile(np.unique(finite), [0, 0.25], method="higher").tolist()
             fence = min(best + 10 * (quarter - best), max(finite))
         else:
             fence = 0.0

@@ -4,6 +4,8 @@ To add a sampler, write its class (`Design` or `Learner`) and give it a line in 
 """
 
 import difflib
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,11 +13,14 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from tuner.definition import SamplerChoice, SearchSpace
+from tuner.definition import FloatRange, SamplerChoice, SearchSpace
 from tuner.errors import InvalidInput, MissingExtra
 from tuner.search.designs import GridDesign, QuasiRandomDesign, RandomDesign
 from tuner.search.learners import CovarianceAdaptation, GaussianProcess, GeneticAlgorithm, TreeParzen
-from tuner.search.sampler import Design, Learner
+from tuner.search.sampler import Design, Learner, is_fixed
+
+NARROWEST = 1e-9
+"""The least width of a real range: relative to its larger end, on a log scale also in absolute terms."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,12 @@ def resolve_sampler(choice: SamplerChoice, search_space: SearchSpace) -> Sampler
     """The choice with every default filled in: its settings and its batch size.
 
     Raises:
-        InvalidInput: at ``sampler.name`` (unknown, or not able to search this space) or ``sampler.settings.<field>``.
+        InvalidInput: at ``sampler.name`` (unknown, or not able to search this space), ``sampler.settings.<field>``, or
+            ``search_space.<name>.high`` (a range that is none in float64).
         MissingExtra: at ``sampler.name``, where it needs a package that is not installed.
     """
     sampler = sampler_of(choice)
+    _check_widths(search_space)
     try:
         sampler.check(search_space)
     except InvalidInput as error:
@@ -76,6 +83,22 @@ def resolve_sampler(choice: SamplerChoice, search_space: SearchSpace) -> Sampler
             "batch_size": choice.batch_size or sampler.default_batch_size(search_space),
         }
     )
+
+
+def _check_widths(space: SearchSpace) -> None:
+    """Refuse ranges of a few neighbouring floats: the densities over them that tpe needs are not numbers."""
+    for name, parameter in space.items():
+        if isinstance(parameter, FloatRange) and not is_fixed(parameter):
+            if parameter.scale == "log":
+                low, high = math.log(parameter.low), math.log(parameter.high)
+                size = max(abs(low), abs(high), 1.0)
+            else:
+                low, high = parameter.low, parameter.high
+                size = max(abs(low), abs(high))
+            if high - low < max(NARROWEST * size, sys.float_info.min):
+                raise InvalidInput.at(
+                    f"search_space.{name}.high", "is too close to low to be searched: low = high fixes it"
+                )
 
 
 def sampler_of(choice: SamplerChoice) -> Design | Learner:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from optuna.pruners import NopPruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -99,7 +100,10 @@ def _learned(learner: Learner, definition: StudyDefinition, history: History, nu
     for number in numbers:
         sampler = learner.build(study_seed(seed), trial_seed(seed, number))
         study = Study(STUDY_NAME, view, sampler=sampler, pruner=NopPruner())
-        trial = view.get_trial(study.ask(fixed_distributions=space)._trial_id)
+        # In a range of a few neighbouring floats densities are 0, and their logarithms rightly infinite.
+        with np.errstate(all="ignore"):
+            asked = study.ask(fixed_distributions=space)
+        trial = view.get_trial(asked._trial_id)
         found.append(
             Suggestion(
                 _plain(definition, trial.params),

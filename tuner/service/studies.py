@@ -1,5 +1,6 @@
 """Use cases of studies: create, read, list, change, pause, resume, stop, delete. One transaction each."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuner.definition import Spent, Study, StudyDefinition
+from tuner.definition import STUDY_NAME, Spent, Study, StudyDefinition
 from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyState
 from tuner.service import budget
 from tuner.service.open_study import definition_of, open_study
@@ -179,10 +180,14 @@ def stop(database: Database, name: str) -> Study:
 
 
 def delete(database: Database, name: str) -> None:
-    """Delete a study with its trials and curves."""
+    """Delete a study with its trials and curves.
+
+    Raises:
+        ReadOnlyStudy: an Optuna program made the study; it may delete it.
+    """
 
     def work(connection: Connection) -> None:
-        studies.remove(connection, studies.get(connection, name, lock=True).id)
+        studies.remove(connection, open_study(connection, name).record.id)
 
     database.write(work)
 
@@ -231,6 +236,7 @@ def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study
         views.append(
             Study(
                 name=record.name,
+                address=record.name if re.fullmatch(STUDY_NAME, record.name) else f"~{record.id}",
                 state=record.state,
                 state_reason=record.state_reason,
                 definition=None if record.definition is None else definition_of(record),

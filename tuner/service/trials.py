@@ -1,11 +1,13 @@
 """Use cases of single trials: enqueue a chosen point, renew and release leases, read trials and their curves."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tuner.analysis.decimation import decimate
-from tuner.errors import InvalidInput
+from tuner.errors import InvalidInput, LeaseLost
 from tuner.service.open_study import open_study
 from tuner.storage import curves, studies, trials
 from tuner.storage.database import Connection, Database, now
@@ -45,7 +47,7 @@ def renew(database: Database, name: str, held: Sequence[tuple[int, int]]) -> lis
     """Renew the leases of (number, attempt) pairs; the numbers of those that are still held."""
 
     def work(connection: Connection) -> list[int]:
-        study = studies.get(connection, name)
+        study = studies.get(connection, name, lock=True)
         records = trials.get_many(connection, study.id, [number for number, _ in held])
         pairs = [(records[number].id, attempt) for number, attempt in held if number in records]
         kept = set(trials.renew(connection, pairs, now(connection)))
@@ -54,13 +56,33 @@ def renew(database: Database, name: str, held: Sequence[tuple[int, int]]) -> lis
     return database.write(work)
 
 
-def release(database: Database, name: str, held: Sequence[tuple[int, int]]) -> None:
-    """Give running trials back, to be run again, without charging them a lost lease. Lost ones are passed over.
+def heartbeat(database: Database, name: str, number: int, attempt: int) -> datetime:
+    """Renew one lease; when it now ends.
 
-    What the attempts have spent, as far as their reported curves show, is the study's.
+    Raises:
+        StudyNotFound, TrialNotFound: there is nothing to hold.
+        ReadOnlyStudy: an Optuna program made the study.
+        LeaseLost: the attempt does not hold the trial any more.
     """
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> datetime:
+        record = trials.get(connection, open_study(connection, name).record.id, number)
+        if not trials.renew(connection, [(record.id, attempt)], now(connection)):
+            raise LeaseLost(f"trial {number} is {record.state} at attempt {record.attempt}; {attempt} is over")
+        expiry = trials.get(connection, record.study_id, number).lease_expires_at
+        assert expiry is not None  # noqa: S101 (it has just been renewed)
+        return expiry
+
+    return database.write(work)
+
+
+def release(database: Database, name: str, held: Sequence[tuple[int, int]]) -> list[int]:
+    """Give running trials back, to be run again, without charging them a lost lease; the numbers of those given back.
+
+    Lost ones are passed over. What the attempts have spent, as far as their reported curves show, is the study's.
+    """
+
+    def work(connection: Connection) -> list[int]:
         study = open_study(connection, name)
         records = trials.get_many(connection, study.record.id, [number for number, _ in held])
         given_back = [
@@ -85,8 +107,9 @@ def release(database: Database, name: str, held: Sequence[tuple[int, int]]) -> N
         )
         trials.end_attempts(connection, given_back, "released", study.moment)
         studies.increase(connection, study.record.id, spent_evaluations=sum(spent))
+        return [record.number for record in given_back]
 
-    database.write(work)
+    return database.write(work)
 
 
 def get(database: Database, name: str, number: int) -> Trial:
@@ -151,6 +174,7 @@ def page_number(page_token: str | None) -> int | None:
     """
     if page_token is None:
         return None
-    if not (page_token.isascii() and page_token.isdigit() and len(page_token) < 19):
+    # Numbers are 32-bit integers in the database, and anything beyond is an error to PostgreSQL.
+    if re.fullmatch("[0-9]{1,10}", page_token) is None or int(page_token) >= 2**31:
         raise InvalidInput.at("page_token", "is not a token that this list gave out")
     return int(page_token)

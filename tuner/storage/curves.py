@@ -25,7 +25,11 @@ FULL_BLOCK = 256
 _FLOAT32, _EXPLICIT_STEPS = 1, 2
 
 # The next place in a curve is found by the primary key, in the statement itself.
-_OF = {"trial_id": bindparam("of_trial"), "metric": bindparam("of_metric"), "attempt": bindparam("of_attempt")}
+_OF: dict[str, Any] = {
+    "trial_id": bindparam("of_trial"),
+    "metric": bindparam("of_metric"),
+    "attempt": bindparam("of_attempt"),
+}
 _PRESENT = table.alias("present")
 _NEXT = select(func.coalesce(func.max(_PRESENT.c.sequence) + 1, 0)).where(
     *(_PRESENT.c[name] == parameter for name, parameter in _OF.items())

@@ -235,12 +235,18 @@ def lease(
 
 
 def renew(connection: Connection, held: Iterable[tuple[int, int]], moment: datetime) -> list[int]:
-    """Renew the leases of (trial id, attempt) pairs; the ids of those that are still held."""
+    """Renew the leases of (trial id, attempt) pairs; the ids of those that are still held.
+
+    An Optuna program's trial has no lease to renew.
+    """
     renewed = []
     for trial_id, attempt in held:
         row = connection.execute(
             select(table.c.lease_seconds).where(
-                table.c.id == trial_id, table.c.attempt == attempt, table.c.state == "running"
+                table.c.id == trial_id,
+                table.c.attempt == attempt,
+                table.c.state == "running",
+                table.c.lease_seconds.is_not(None),
             )
         ).one_or_none()
         if row is not None:

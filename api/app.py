@@ -1,0 +1,96 @@
+"""The application: routes, pages, middleware and errors put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api import openapi, reference
+from api.body import BodyLimit
+from api.dashboard import pages
+from api.problems import describe, respond
+from api.routes import health, objectives, studies, trials, workers
+from api.security import HEADERS, SecurityHeaders
+from api.serving import Service
+from tuner import __version__
+from tuner.errors import TunerError
+from tuner.objectives import load_entry_points, load_module
+from tuner.settings import Settings
+from tuner.storage import migration
+from tuner.storage.database import Database
+from tuner.worker.sweeper import Sweeper
+
+MACHINES_READ = ("/v1", "/healthz", "/readyz", "/openapi.json")
+"""Addresses below which errors are problem documents; elsewhere they are pages."""
+
+
+def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
+    """The application for these settings, on this database if one is given and on the settings' otherwise.
+
+    What it needs of the outside happens at start-up: users' objectives are loaded, an SQLite database migrates itself,
+    a server's schema is checked, and the sweeper begins. ``app.state.service.draining`` is for whoever stops it.
+
+    Raises:
+        InvalidInput: the database URL cannot be read.
+    """
+    service = Service(database or Database(settings.database_url), settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweeper = await anyio.to_thread.run_sync(_start, service)
+        yield
+        service.draining.set()
+        await anyio.to_thread.run_sync(sweeper.stop)
+        if database is None:
+            service.database.close()
+
+    app = FastAPI(
+        title="Tuner", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.service = service
+    for routes in (studies, trials, objectives, workers, health, reference, pages):
+        app.include_router(routes.router)
+    app.mount("/static", pages.static)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(SecurityHeaders)
+    for kind in (TunerError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _on_error)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    return app
+
+
+def create_app_from_environment() -> FastAPI:
+    """The application for the settings in the environment: what a server that starts processes is given by name."""
+    return create_app(Settings())
+
+
+def _start(service: Service) -> Sweeper:
+    load_entry_points()
+    for module in service.settings.objectives:
+        load_module(module)
+    migration.prepare(service.database)
+    sweeper = Sweeper(service.database)
+    sweeper.start()
+    return sweeper
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    """Any error as its reader expects it."""
+    problem, headers = describe(error)
+    if problem.status == 405:
+        headers = {"Allow": ", ".join(_methods(request))}
+    # An unexpected error is answered outside all other middleware.
+    headers = {**HEADERS, **headers}
+    if request.url.path.startswith(MACHINES_READ):
+        return respond(problem, headers)
+    return pages.refusal(request, problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that an address answers to; the router looks at one route at a time."""
+    paths = (route for route in request.app.routes if route.matches({**request.scope, "method": ""})[0].value)
+    return sorted({method for route in paths for method in getattr(route, "methods", None) or ()})

@@ -1,0 +1,103 @@
+"""Objectives: what can be searched without writing a line of code."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from api.problems import documented
+from tuner import objectives
+from tuner.errors import InvalidInput, ObjectiveFailed, ObjectiveNotFound
+from tuner.objectives import KnownCurvature, KnownMinimum, Named, Objective, ObjectiveType, Stochastic, Validated
+
+router = APIRouter(prefix="/v1/objectives", tags=["objectives"])
+
+
+class KnownFacts(BaseModel):
+    """What is known of an objective with its default settings, before anything is run."""
+
+    dimension: int = Field(description="How many parameters it has.")
+    parameters: list[str] | None = Field(description="Their names, where they have any.")
+    metrics: list[str] = Field(description="What a goal may name.")
+    stochastic: bool = Field(description="Whether it can be descended by mini-batches.")
+    minimum: float | None = Field(description="The smallest loss, where it is known in closed form.")
+    curvature: tuple[float, float] | None = Field(
+        description="The smallest and largest Hessian eigenvalue, where they are the same everywhere. "
+        "Descent converges below a rate of 2 / the largest."
+    )
+
+
+class RegisteredObjective(BaseModel):
+    """A registered objective."""
+
+    name: str
+    summary: str
+    description: str
+    settings: dict[str, Any] = Field(description="JSON Schema of its settings.")
+    defaults: KnownFacts | None = Field(description="With default settings; null where they do not make an objective.")
+    unavailable: str | None = Field(description="Why they do not: a setting has no default, or an extra is missing.")
+
+
+class ObjectiveList(BaseModel):
+    """Every registered objective, by name."""
+
+    objectives: list[RegisteredObjective]
+
+
+def everything() -> list[RegisteredObjective]:
+    """Every registered objective, by name."""
+    return [_described(kind) for _, kind in sorted(objectives.registered().items())]
+
+
+def described(name: str) -> RegisteredObjective:
+    """One registered objective.
+
+    Raises:
+        ObjectiveNotFound: there is none of that name.
+    """
+    return _described(objectives.find(name))
+
+
+def _described(kind: ObjectiveType) -> RegisteredObjective:
+    facts, unavailable = None, None
+    try:
+        facts = _facts(objectives.create(kind.name, {}))
+    except (InvalidInput, ObjectiveFailed) as error:
+        unavailable = str(error)
+    return RegisteredObjective(
+        name=kind.name,
+        summary=kind.summary,
+        description=kind.description,
+        settings=kind.settings_schema,
+        defaults=facts,
+        unavailable=unavailable,
+    )
+
+
+def _facts(objective: Objective) -> KnownFacts:
+    curvature = objective.curvature if isinstance(objective, KnownCurvature) else None
+    return KnownFacts(
+        dimension=objective.dimension,
+        parameters=list(objective.names) if isinstance(objective, Named) else None,
+        metrics=["loss", "validation_loss"] if isinstance(objective, Validated) else ["loss"],
+        stochastic=isinstance(objective, Stochastic),
+        minimum=float(objective.minimum) if isinstance(objective, KnownMinimum) else None,
+        curvature=None if curvature is None else (float(curvature[0]), float(curvature[1])),
+    )
+
+
+@router.get("", operation_id="list_objectives", summary="List registered objectives", responses=documented())
+def page() -> ObjectiveList:
+    """Every registered objective with its settings and what is known of its minimum."""
+    return ObjectiveList(objectives=everything())
+
+
+@router.get(
+    "/{name:segment}",
+    operation_id="get_objective",
+    summary="Read a registered objective",
+    responses=documented(ObjectiveNotFound),
+)
+def get(name: Annotated[str, Path(description="The objective's name.")]) -> RegisteredObjective:
+    """One registered objective with its settings and what is known of its minimum."""
+    return described(name)

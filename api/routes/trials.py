@@ -1,0 +1,258 @@
+"""Trials: enqueue, ask, tell, hold and give back leases, read."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, BaseModel, Field
+
+from api.body import JsonRoute
+from api.problems import Refused, documented, status_of
+from api.routes.studies import LOCATION
+from api.schemas import Attempt, Number, Paging, Reason, WorkerName
+from api.serving import OfDatabase, Serving, StudyAddress, TrialNumber
+from tuner.definition import LARGEST_BATCH, MetricName, Strict
+from tuner.errors import (
+    AlreadyTold,
+    InvalidInput,
+    LeaseLost,
+    ReadOnlyStudy,
+    StudyNotFound,
+    TrialNotFound,
+    TunerError,
+)
+from tuner.service import ask as asking
+from tuner.service import tell as telling
+from tuner.service import trials
+from tuner.trial import Asked, Curve, Trial, TrialState, WireFloat
+
+router = APIRouter(prefix="/v1/studies/{study:segment}", tags=["trials"], route_class=JsonRoute)
+
+
+class TrialQuery(Paging):
+    """Which trials."""
+
+    state: Annotated[list[TrialState] | None, Field(description="Only those in this state; may be repeated.")] = None
+
+
+class TrialList(BaseModel):
+    """A page of trials, by number."""
+
+    trials: list[Trial]
+    next_page_token: str | None
+
+
+class ChosenPoint(Strict):
+    """A point to run: a value for each parameter of the search space."""
+
+    parameters: dict[str, Any]
+
+
+class AskRequest(Strict):
+    """How many trials, for whom, and for how long."""
+
+    count: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] = 1
+    worker: Annotated[WorkerName | None, Field(description="Shown beside the trial.")] = None
+    lease_seconds: Annotated[
+        float, Field(ge=1, le=86_400, description="After which an unrenewed trial is given to somebody else.")
+    ] = 60
+
+
+ONE_TRIAL = AskRequest()
+
+
+class Result(Strict):
+    """How one attempt at a trial ended. ``values`` are the metrics at its last step; not finite ones are strings."""
+
+    attempt: Attempt
+    state: Literal["complete", "failed", "pruned"]
+    values: Annotated[dict[MetricName, WireFloat], Field(max_length=100, default_factory=dict)]
+    reason: Annotated[Reason | None, Field(description="Why it failed or was pruned, in words.")] = None
+
+    def ending(self, number: int) -> telling.Ending:
+        """The result of the trial of that number."""
+        return telling.Ending(
+            number=number, attempt=self.attempt, state=self.state, values=self.values, reason=self.reason
+        )
+
+
+class NumberedResult(Result):
+    """The result of one of several trials."""
+
+    number: Number
+
+
+class Results(Strict):
+    """The results of several trials."""
+
+    results: Annotated[list[NumberedResult], Field(min_length=1, max_length=LARGEST_BATCH)]
+
+
+class Judgement(BaseModel):
+    """What became of one result: the status and code that it would have been answered with alone."""
+
+    number: int
+    status: int
+    code: str | None = Field(description="Why it was refused; null where it was taken.")
+    detail: str | None
+
+
+class Judgements(BaseModel):
+    """What became of each result, in the order of the request."""
+
+    results: list[Judgement]
+
+
+class HeldAttempt(Strict):
+    """The lease that a request is about."""
+
+    attempt: Attempt
+
+
+class Renewal(BaseModel):
+    """A renewed lease."""
+
+    lease_expires_at: AwareDatetime
+
+
+class Curves(BaseModel):
+    """The curves of a trial by metric."""
+
+    curves: dict[str, Curve]
+
+
+class CurveQuery(BaseModel, extra="forbid"):
+    """How finely to show a curve."""
+
+    max_points: Annotated[
+        int, Field(ge=10, le=100_000, description="Points of each curve at most; extremes and ends are kept.")
+    ] = 1000
+
+
+@router.post(
+    "/trials",
+    operation_id="enqueue_trial",
+    summary="Enqueue a chosen point",
+    status_code=201,
+    responses={
+        201: {"headers": LOCATION},
+        **documented(InvalidInput, StudyNotFound, ReadOnlyStudy, body=True),
+    },
+)
+def enqueue(study: StudyAddress, point: ChosenPoint, database: OfDatabase, response: Response) -> Trial:
+    """Add a point of your own. It waits until somebody asks, and counts against the budget from then on."""
+    trial = trials.enqueue(database, study, point.parameters)
+    response.headers["Location"] = f"/v1/studies/{study}/trials/{trial.number}"
+    return trial
+
+
+@router.post(
+    "/trials:ask",
+    operation_id="ask_trials",
+    summary="Ask for trials to run",
+    responses=documented(InvalidInput, StudyNotFound, ReadOnlyStudy, body=True),
+)
+def ask(study: StudyAddress, service: Serving, request: AskRequest = ONE_TRIAL) -> Asked:
+    """Lease trials to run. None is an ordinary answer: the study's state says why, and when to ask again."""
+    if service.draining.is_set():
+        raise Refused(503, "draining", "The service is about to stop; ask again.", headers={"Retry-After": "1"})
+    return asking.ask(
+        service.database, study, count=request.count, worker=request.worker, lease_seconds=request.lease_seconds
+    )
+
+
+@router.post(
+    "/trials:tell",
+    operation_id="tell_trials",
+    summary="Tell the results of several trials",
+    responses=documented(InvalidInput, StudyNotFound, ReadOnlyStudy, body=True),
+)
+def tell_many(study: StudyAddress, told: Results, database: OfDatabase) -> Judgements:
+    """Tell several results at once. Each is judged on its own: the answer is 200 even where some are refused."""
+    answers = telling.tell(database, study, [result.ending(result.number) for result in told.results])
+    return Judgements(
+        results=[_judgement(result.number, answer) for result, answer in zip(told.results, answers, strict=True)]
+    )
+
+
+def _judgement(number: int, answer: Trial | TunerError) -> Judgement:
+    if isinstance(answer, TunerError):
+        return Judgement(number=number, status=status_of(type(answer)), code=answer.code, detail=str(answer))
+    return Judgement(number=number, status=200, code=None, detail=None)
+
+
+@router.post(
+    "/trials/{number:segment}:tell",
+    operation_id="tell_trial",
+    summary="Tell the result of a trial",
+    responses=documented(InvalidInput, StudyNotFound, TrialNotFound, ReadOnlyStudy, LeaseLost, AlreadyTold, body=True),
+)
+def tell(study: StudyAddress, number: TrialNumber, result: Result, database: OfDatabase) -> Trial:
+    """Settle a trial, exactly once. The identical result again is 200; another is 409 `already_told`."""
+    [answer] = telling.tell(database, study, [result.ending(number)])
+    if isinstance(answer, TunerError):
+        raise answer
+    return answer
+
+
+@router.post(
+    "/trials/{number:segment}:heartbeat",
+    operation_id="renew_trial",
+    summary="Renew a lease",
+    responses=documented(InvalidInput, StudyNotFound, TrialNotFound, ReadOnlyStudy, LeaseLost, body=True),
+)
+def heartbeat(study: StudyAddress, number: TrialNumber, held: HeldAttempt, database: OfDatabase) -> Renewal:
+    """Say that a trial is still being run: its lease begins anew."""
+    return Renewal(lease_expires_at=trials.heartbeat(database, study, number, held.attempt))
+
+
+@router.post(
+    "/trials/{number:segment}:release",
+    operation_id="release_trial",
+    summary="Give a trial back",
+    responses=documented(InvalidInput, StudyNotFound, TrialNotFound, ReadOnlyStudy, LeaseLost, body=True),
+)
+def release(study: StudyAddress, number: TrialNumber, held: HeldAttempt, database: OfDatabase) -> Trial:
+    """Give a running trial back, to be run by somebody else, without charging it a lost lease."""
+    released = trials.release(database, study, [(number, held.attempt)])
+    trial = trials.get(database, study, number)
+    if not released:
+        raise LeaseLost(
+            f"trial {number} is {trial.state} at attempt {trial.attempt}, and attempt {held.attempt} is over"
+        )
+    return trial
+
+
+@router.get(
+    "/trials",
+    operation_id="list_trials",
+    summary="List trials",
+    responses=documented(InvalidInput, StudyNotFound),
+)
+def page(study: StudyAddress, query: Annotated[TrialQuery, Query()], database: OfDatabase) -> TrialList:
+    """Trials by number, a page at a time. Curves are read one by one."""
+    found = trials.page(database, study, states=query.state, page_size=query.page_size, page_token=query.page_token)
+    return TrialList(trials=found.trials, next_page_token=found.next_page_token)
+
+
+@router.get(
+    "/trials/{number:segment}",
+    operation_id="get_trial",
+    summary="Read a trial",
+    responses=documented(StudyNotFound, TrialNotFound),
+)
+def get(study: StudyAddress, number: TrialNumber, database: OfDatabase) -> Trial:
+    """One trial."""
+    return trials.get(database, study, number)
+
+
+@router.get(
+    "/trials/{number:segment}/curve",
+    operation_id="get_curve",
+    summary="Read a trial's curves",
+    responses=documented(InvalidInput, StudyNotFound, TrialNotFound),
+)
+def curve(
+    study: StudyAddress, number: TrialNumber, query: Annotated[CurveQuery, Query()], database: OfDatabase
+) -> Curves:
+    """Each metric along the trial, shown by a few points. Those of the latest attempt."""
+    return Curves(curves=trials.curve(database, study, number, max_points=query.max_points))

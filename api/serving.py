@@ -1,0 +1,84 @@
+"""What a request finds: the service's database and settings, and the study and trial that its path names."""
+
+import re
+import threading
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from pydantic import WithJsonSchema
+from starlette.convertors import StringConvertor, register_url_convertor
+
+from tuner.definition import STUDY_NAME
+from tuner.errors import StudyNotFound, TrialNotFound
+from tuner.settings import Settings
+from tuner.storage.database import Database
+
+LARGEST_NUMBER = 2**31 - 1
+"""Trial numbers and attempts are 32-bit integers in the database."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What all requests share. ``draining`` is set when the process is about to stop."""
+
+    database: Database
+    settings: Settings
+    draining: threading.Event = field(default_factory=threading.Event)
+
+
+# These dependencies are coroutines because FastAPI would send plain functions through its thread pool.
+
+
+async def service(request: Request) -> Service:
+    """The service that the application was made for."""
+    found: Service = request.app.state.service
+    return found
+
+
+async def database(service: Annotated[Service, Depends(service)]) -> Database:
+    """Its database."""
+    return service.database
+
+
+async def study_address(
+    study: Annotated[
+        str, Path(description="The study's name, or `~{id}` where an Optuna program's name does not fit.")
+    ],
+) -> str:
+    """What a path calls a study, if any study may be called so.
+
+    Raises:
+        StudyNotFound: none may; the database is not asked.
+    """
+    if re.fullmatch(rf"{STUDY_NAME}|~[0-9]{{1,18}}", study) is None:
+        raise StudyNotFound(f"there is no study {study!r}")
+    return study
+
+
+async def trial_number(
+    number: Annotated[str, Path(description="The trial's number."), WithJsonSchema({"type": "integer", "minimum": 0})],
+) -> int:
+    """What a path calls a trial, if any trial may be called so.
+
+    Raises:
+        TrialNotFound: none may.
+    """
+    if re.fullmatch("[0-9]{1,10}", number) is None or int(number) > LARGEST_NUMBER:
+        raise TrialNotFound(f"the study has no trial {number!r}")
+    return int(number)
+
+
+Serving = Annotated[Service, Depends(service)]
+OfDatabase = Annotated[Database, Depends(database)]
+StudyAddress = Annotated[str, Depends(study_address)]
+TrialNumber = Annotated[int, Depends(trial_number)]
+
+
+class _Segment(StringConvertor):
+    """A part of a path without a colon, which begins a verb."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("segment", _Segment())

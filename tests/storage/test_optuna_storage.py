@@ -1,0 +1,494 @@
+"""What `TunerStorage` promises beyond Optuna's contract: how its studies and the service's are each other's."""
+
+import gc
+import math
+import pickle
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
+from sqlalchemy import Connection, event, func, select
+
+from tests.storage.rows import MOMENT, add_study, add_trials
+from tuner.definition import StudyDefinition
+from tuner.errors import InvalidInput
+from tuner.storage import TunerStorage, curves, studies, trials
+from tuner.storage.curves import FULL_BLOCK, CurveBlock
+from tuner.storage.database import Database
+from tuner.storage.studies import StudyRecord
+from tuner.storage.tables import curve_block
+from tuner.storage.trials import TrialRecord
+
+DEFINITION = StudyDefinition.model_validate(
+    {
+        "name": "ours",
+        "objective": {"name": "line_fit"},
+        "search_space": {
+            "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "scale": "log"},
+            "steps": {"type": "int", "low": 1, "high": 200},
+            "rule": {"type": "categorical", "choices": ["plain", "momentum"]},
+        },
+        "goal": {"minimize": "loss"},
+    }
+).model_dump(mode="json")
+POINT = {"learning_rate": 0.1, "steps": 50, "rule": "plain"}
+SPACE = {
+    "learning_rate": FloatDistribution(1e-4, 1.0, log=True),
+    "steps": IntDistribution(1, 200),
+    "rule": CategoricalDistribution(("plain", "momentum")),
+}
+
+
+@pytest.fixture
+def storage(database: Database) -> TunerStorage:
+    return TunerStorage(database)
+
+
+@pytest.fixture
+def theirs(storage: TunerStorage) -> int:
+    """A study that an Optuna program made."""
+    return storage.create_new_study([StudyDirection.MINIMIZE], "theirs")
+
+
+@pytest.fixture
+def ours(database: Database) -> int:
+    """A study that the service made."""
+    return add_study(database, "ours", definition=DEFINITION, objective="line_fit").id
+
+
+def stored_study(database: Database, study_id: int) -> StudyRecord:
+    return database.read(lambda connection: studies.get_by_id(connection, study_id))
+
+
+def stored_trial(database: Database, trial_id: int) -> TrialRecord:
+    return database.read(lambda connection: trials.get_by_id(connection, trial_id))
+
+
+@pytest.fixture
+def statements(database: Database) -> Iterator[list[str]]:
+    """The statements that are sent from now on."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        sent.append(statement)
+
+    event.listen(database._engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(database._engine, "before_cursor_execute", note)
+
+
+# Studies that Optuna programs make
+
+
+def test_an_optuna_study_has_no_definition_and_numbered_metrics(database: Database, storage: TunerStorage) -> None:
+    one = stored_study(database, storage.create_new_study([StudyDirection.MAXIMIZE], "one"))
+    two = stored_study(database, storage.create_new_study([StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE], "two"))
+    assert (one.definition, one.objective, one.state) == (None, None, "active")
+    assert (one.metrics, one.directions) == (["value"], ["maximize"])
+    assert (two.metrics, two.directions) == (["value_0", "value_1"], ["minimize", "maximize"])
+
+
+def test_values_are_stored_by_metric_and_ranked_where_finite(database: Database, storage: TunerStorage) -> None:
+    study_id = storage.create_new_study([StudyDirection.MINIMIZE])
+    found = []
+    for value in (0.5, math.inf, -math.inf):
+        trial_id = storage.create_new_trial(study_id)
+        storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [value])
+        record = stored_trial(database, trial_id)
+        found.append((record.values, record.objective_value))
+    assert found == [({"value": 0.5}, 0.5), ({"value": "Infinity"}, None), ({"value": "-Infinity"}, None)]
+
+    both = storage.create_new_study([StudyDirection.MINIMIZE, StudyDirection.MINIMIZE])
+    trial_id = storage.create_new_trial(both)
+    storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0, np.float64(2.0)])
+    record = stored_trial(database, trial_id)
+    assert (record.values, record.objective_value) == ({"value_0": 1.0, "value_1": 2.0}, None)
+
+
+def test_a_value_too_many_is_refused_and_changes_nothing(storage: TunerStorage, theirs: int) -> None:
+    trial_id = storage.create_new_trial(theirs)
+    with pytest.raises(ValueError, match="2 given, the study has 1"):
+        storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0, 2.0])
+    assert storage.get_trial(trial_id).state == TrialState.RUNNING
+
+
+def test_what_is_no_json_is_refused_and_changes_nothing(storage: TunerStorage, theirs: int) -> None:
+    trial_id = storage.create_new_trial(theirs)
+    with pytest.raises(TypeError):
+        storage.set_trial_user_attr(trial_id, "k", object())
+    with pytest.raises(TypeError):
+        storage.set_study_user_attr(theirs, "k", object())
+    assert storage.get_trial_user_attrs(trial_id) == storage.get_study_user_attrs(theirs) == {}
+
+
+def test_a_study_may_have_any_name(storage: TunerStorage) -> None:
+    for name in ("~1", "Ünïcode / with spaces", "x" * 2000, ""):
+        study_id = storage.create_new_study([StudyDirection.MINIMIZE], name)
+        assert storage.get_study_id_from_name(name) == study_id
+        assert storage.get_study_name_from_id(study_id) == name
+
+
+def test_started_and_failed_trials_are_counted_once_each(
+    database: Database, storage: TunerStorage, theirs: int
+) -> None:
+    def counted() -> tuple[int, int, int]:
+        study = stored_study(database, theirs)
+        return study.next_number, study.started_trials, study.failed_trials
+
+    assert stored_study(database, theirs).started_at is None
+    first = storage.create_new_trial(theirs)
+    started_at = stored_study(database, theirs).started_at
+    assert started_at is not None
+    assert counted() == (1, 1, 0)
+    waiting = storage.create_new_trial(theirs, create_trial(state=TrialState.WAITING))
+    assert counted() == (2, 1, 0)
+    storage.set_trial_state_values(first, TrialState.FAIL)
+    storage.set_trial_state_values(waiting, TrialState.RUNNING)
+    assert counted() == (2, 2, 1)
+    storage.set_trial_state_values(waiting, TrialState.COMPLETE, [1.0])
+    storage.create_new_trial(theirs, create_trial(state=TrialState.FAIL))
+    storage.create_new_trial(theirs, create_trial(state=TrialState.PRUNED))
+    assert counted() == (4, 4, 2)
+    assert stored_study(database, theirs).started_at == started_at
+
+
+def test_intermediate_values_of_a_waiting_trial_survive_its_start(storage: TunerStorage, theirs: int) -> None:
+    template = create_trial(state=TrialState.WAITING, intermediate_values={0: 2.0, 5: 1.0})
+    trial_id = storage.create_new_trial(theirs, template)
+    assert storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+    storage.set_trial_intermediate_value(trial_id, 7, math.nan)
+    found = storage.get_trial(trial_id).intermediate_values
+    assert list(found) == [0, 5, 7]
+    assert math.isnan(found.pop(7))
+    assert found == {0: 2.0, 5: 1.0}
+
+
+def test_thousands_of_reports_take_few_rows(database: Database, storage: TunerStorage, theirs: int) -> None:
+    trial_id = storage.create_new_trial(theirs)
+    reports = {step: 1 / (step + 1) for step in range(FULL_BLOCK + 3)}
+    for step, value in reports.items():
+        storage.set_trial_intermediate_value(trial_id, step, value)
+    assert storage.get_trial(trial_id).intermediate_values == reports
+    rows = select(func.count()).select_from(curve_block)
+    assert database.read(lambda connection: connection.execute(rows).scalar_one()) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "minimum", "maximum"),
+    [
+        ([3.0, -math.inf, 1.0, math.inf, -math.inf], 1, 3),
+        ([math.inf, 2.0, 1.0, 1.0], 2, 0),
+        ([math.inf], 0, 0),
+    ],
+)
+def test_the_best_of_an_optuna_study_may_be_infinite(
+    storage: TunerStorage, values: list[float], minimum: int, maximum: int
+) -> None:
+    for direction, expected in [(StudyDirection.MINIMIZE, minimum), (StudyDirection.MAXIMIZE, maximum)]:
+        study_id = storage.create_new_study([direction])
+        for value in values:
+            storage.create_new_trial(study_id, create_trial(value=value))
+        assert storage.get_best_trial(study_id).number == expected
+
+
+# Concurrency
+
+
+def in_threads(count: int, work: Any) -> None:
+    together = threading.Barrier(count, timeout=10)
+
+    def run() -> None:
+        together.wait()
+        work()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_trials_created_at_once_are_numbered_without_a_gap(
+    database: Database, storage: TunerStorage, theirs: int
+) -> None:
+    in_threads(4, lambda: [storage.create_new_trial(theirs) for _ in range(10)])
+    assert [trial.number for trial in storage.get_all_trials(theirs)] == list(range(40))
+    study = stored_study(database, theirs)
+    assert (study.next_number, study.started_trials) == (40, 40)
+
+
+def test_a_waiting_trial_is_claimed_by_one(database: Database, storage: TunerStorage, theirs: int) -> None:
+    waiting = [storage.create_new_trial(theirs, create_trial(state=TrialState.WAITING)) for _ in range(10)]
+    claimed: list[int] = []
+
+    def claim() -> None:
+        for trial_id in waiting:
+            if storage.set_trial_state_values(trial_id, TrialState.RUNNING):
+                claimed.append(trial_id)  # noqa: PERF401 (the claim is the point)
+
+    in_threads(4, claim)
+    assert sorted(claimed) == waiting
+    assert stored_study(database, theirs).started_trials == 10
+    assert {stored_trial(database, trial_id).attempt for trial_id in waiting} == {1}
+
+
+def test_attributes_set_at_once_are_all_kept(storage: TunerStorage, theirs: int) -> None:
+    trial_id = storage.create_new_trial(theirs)
+    keys = iter([str(index) for index in range(20)])
+
+    def work() -> None:
+        for _ in range(5):
+            key = next(keys)
+            storage.set_trial_user_attr(trial_id, key, 1)
+            storage.set_study_system_attr(theirs, key, 1)
+
+    in_threads(4, work)
+    assert len(storage.get_trial_user_attrs(trial_id)) == len(storage.get_study_system_attrs(theirs)) == 20
+
+
+def test_a_trial_is_finished_once(database: Database, storage: TunerStorage, theirs: int) -> None:
+    trial_id = storage.create_new_trial(theirs)
+    refused: list[int] = []
+
+    def finish() -> None:
+        try:
+            storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        except UpdateFinishedTrialError:
+            refused.append(1)
+
+    in_threads(4, finish)
+    assert len(refused) == 3
+    assert stored_study(database, theirs).failed_trials == 1
+
+
+# Reading without reading everything
+
+
+def test_finished_trials_are_read_once(storage: TunerStorage, theirs: int) -> None:
+    for _ in range(3):
+        storage.create_new_trial(theirs, create_trial(value=1.0))
+    running = storage.create_new_trial(theirs)
+    before = storage.get_all_trials(theirs, deepcopy=False)
+    storage.set_trial_state_values(running, TrialState.COMPLETE, [2.0])
+    storage.create_new_trial(theirs, create_trial(value=3.0))
+    after = storage.get_all_trials(theirs, deepcopy=False)
+
+    assert [trial.value for trial in after] == [1.0, 1.0, 1.0, 2.0, 3.0]
+    assert all(now is then for now, then in zip(after[:3], before[:3], strict=True))
+    assert before[3].state == TrialState.RUNNING
+
+
+def test_what_other_instances_do_is_seen(database: Database, storage: TunerStorage, theirs: int) -> None:
+    other = TunerStorage(database)
+    trial_id = other.create_new_trial(theirs)
+    assert [trial.state for trial in storage.get_all_trials(theirs)] == [TrialState.RUNNING]
+    other.set_trial_intermediate_value(trial_id, 1, 0.5)
+    assert storage.get_all_trials(theirs)[0].intermediate_values == {1: 0.5}
+    other.set_trial_state_values(trial_id, TrialState.COMPLETE, [0.25])
+    other.create_new_trial(theirs)
+    assert [trial.value for trial in storage.get_all_trials(theirs)] == [0.25, None]
+    other.delete_study(theirs)
+    with pytest.raises(KeyError):
+        storage.get_all_trials(theirs)
+
+
+def test_counting_and_the_best_read_no_list_of_trials(
+    storage: TunerStorage, theirs: int, statements: list[str]
+) -> None:
+    for value in (3.0, 1.0, 2.0):
+        storage.create_new_trial(theirs, create_trial(value=value))
+    statements.clear()
+    assert storage.get_n_trials(theirs) == 3
+    assert storage.get_best_trial(theirs).value == 1.0
+    assert storage.get_trial_id_from_study_id_trial_number(theirs, 1) == storage.get_best_trial(theirs)._trial_id
+    rows = [statement for statement in statements if "FROM tuner_trial" in statement]
+    assert all("count" in statement or "LIMIT" in statement or "number IN" in statement for statement in rows)
+
+
+def test_many_trials_are_read_in_portions(database: Database, storage: TunerStorage, theirs: int) -> None:
+    made = add_trials(database, theirs, 2500, state="running", attempt=1, distributions={}, started_at=MOMENT)
+    blocks = [CurveBlock(trial.id, 1, "value", [trial.number], [0.5]) for trial in made]
+    database.write(lambda connection: curves.append(connection, blocks))
+    assert all(trial.intermediate_values == {trial.number: 0.5} for trial in storage.get_all_trials(theirs))
+
+    def finish(connection: Connection) -> None:
+        changes = [{"id": trial.id, "state": "complete", "values": {"value": 1.0}} for trial in made]
+        trials.change_many(connection, changes)
+
+    database.write(finish)
+    assert storage.get_n_trials(theirs, TrialState.COMPLETE) == 2500
+    assert [trial.number for trial in storage.get_all_trials(theirs, deepcopy=False) if trial.value == 1.0] == list(
+        range(2500)
+    )
+
+
+# Life of an instance
+
+
+def test_a_url_is_prepared_and_its_connections_are_closed_with_the_storage(database_url: str) -> None:
+    storage = TunerStorage(database_url)
+    study_id = storage.create_new_study([StudyDirection.MINIMIZE])
+    storage.remove_session()
+    assert storage.get_n_trials(study_id) == 0
+    copy: TunerStorage = pickle.loads(pickle.dumps(storage))
+    assert copy.get_n_trials(study_id) == 0
+    # An unclosed connection would be an error here.
+    del storage, copy
+    gc.collect()
+
+
+def test_a_database_that_was_passed_stays_open(database: Database, storage: TunerStorage, theirs: int) -> None:
+    pool = database._engine.pool
+    storage.remove_session()
+    assert database._engine.pool is pool
+
+
+# Studies that the service makes
+
+
+def enqueue(database: Database, study_id: int) -> int:
+    """As the service does it."""
+    [trial] = add_trials(database, study_id, 1, parameters=POINT, system_attrs={"fixed_params": POINT})
+    database.write(lambda connection: studies.increase(connection, study_id, next_number=1))
+    return trial.id
+
+
+def test_a_service_s_trial_is_seen_in_optuna_s_terms(database: Database, storage: TunerStorage, ours: int) -> None:
+    columns: dict[str, Any] = {"state": "complete", "parameters": POINT, "attempt": 2, "started_at": MOMENT}
+    columns |= {"values": {"validation_loss": 7.0, "loss": 0.5}, "objective_value": 0.5}
+    columns |= {"finished_at": MOMENT + timedelta(seconds=1)}
+    [made] = add_trials(database, ours, count=1, **columns)
+    blocks = [
+        CurveBlock(made.id, 1, "loss", [0], [99.0]),
+        CurveBlock(made.id, 2, "loss", [0, 1], [1.0, 0.5]),
+        CurveBlock(made.id, 2, "validation_loss", [0, 1], [8.0, 7.0]),
+    ]
+    database.write(lambda connection: curves.append(connection, blocks))
+
+    study = optuna.load_study(study_name="ours", storage=storage)
+    [trial] = study.trials
+    assert study.direction == StudyDirection.MINIMIZE
+    assert (trial.state, trial.value, trial.params) == (TrialState.COMPLETE, 0.5, POINT)
+    assert trial.distributions == SPACE
+    assert trial.intermediate_values == {0: 1.0, 1: 0.5}
+    assert trial.duration == timedelta(seconds=1)
+    assert study.best_trial == trial == storage.get_trial(made.id)
+
+
+def test_a_value_that_is_not_finite_is_the_worst_in_a_study_of_ours(
+    database: Database, storage: TunerStorage, ours: int
+) -> None:
+    finished: dict[str, Any] = {"state": "complete", "parameters": POINT, "started_at": MOMENT, "finished_at": MOMENT}
+    for number, value in enumerate(["NaN", "-Infinity", "Infinity"]):
+        add_trials(database, ours, count=1, first=number, values={"loss": value}, **finished)
+    assert [trial.value for trial in storage.get_all_trials(ours)] == [math.inf] * 3
+    assert storage.get_best_trial(ours).number == 0
+
+    add_trials(database, ours, count=1, first=3, values={"loss": 5.0}, objective_value=5.0, **finished)
+    assert storage.get_best_trial(ours).number == 3
+
+
+def test_an_optuna_program_runs_what_the_service_enqueued(database: Database, storage: TunerStorage, ours: int) -> None:
+    trial_id = enqueue(database, ours)
+    study = optuna.load_study(study_name="ours", storage=storage)
+
+    trial = study.ask()
+    assert (trial._trial_id, trial.number) == (trial_id, 0)
+    point = {
+        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1.0, log=True),
+        "steps": trial.suggest_int("steps", 1, 200),
+        "rule": trial.suggest_categorical("rule", ["plain", "momentum"]),
+    }
+    assert point == POINT
+    running = stored_trial(database, trial_id)
+    assert (running.state, running.attempt, running.lease_expires_at) == ("running", 1, None)
+    trial.report(2.0, step=0)
+    study.tell(trial, 0.5)
+
+    record = stored_trial(database, trial_id)
+    assert (record.state, record.values, record.objective_value) == ("complete", {"loss": 0.5}, 0.5)
+    assert record.parameters == POINT
+    curve = database.read(lambda connection: curves.read(connection, trial_id, 1))
+    assert curve["loss"].values.tolist() == [2.0]
+    assert stored_study(database, ours).started_trials == 1
+
+
+def test_an_optuna_program_enqueues_what_a_worker_can_run(database: Database, storage: TunerStorage, ours: int) -> None:
+    study = optuna.load_study(study_name="ours", storage=storage)
+    study.enqueue_trial(POINT)
+    [record] = database.read(lambda connection: trials.page(connection, ours))
+    assert (record.state, record.parameters, record.distributions) == ("waiting", POINT, None)
+    assert record.system_attrs == {"fixed_params": POINT}
+    assert study.ask().number == 0
+
+
+@pytest.mark.parametrize(
+    ("point", "field"),
+    [
+        ({"learning_rate": 0.1, "steps": 50}, "rule: is missing"),
+        (POINT | {"steps": 201}, "steps: must lie in"),
+        (POINT | {"depth": 1}, "depth: is not in the search space"),
+    ],
+)
+def test_a_point_that_no_worker_can_run_is_refused(
+    database: Database, storage: TunerStorage, ours: int, point: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput, match=field):
+        optuna.load_study(study_name="ours", storage=storage).enqueue_trial(point)
+    assert stored_study(database, ours).next_number == 0
+
+
+def test_an_optuna_program_adds_trials_of_its_own_to_a_study_of_ours(
+    database: Database, storage: TunerStorage, ours: int
+) -> None:
+    study = optuna.load_study(study_name="ours", storage=storage)
+    trial = study.ask(SPACE)
+    trial.suggest_float("extra", 0.0, 1.0)
+    study.tell(trial, 0.25)
+    record = stored_trial(database, trial._trial_id)
+    assert set(record.parameters) == {*SPACE, "extra"}
+    assert study.best_trial.distributions == SPACE | {"extra": FloatDistribution(0.0, 1.0)}
+
+
+def test_a_parameter_can_be_added_to_a_trial_of_the_service(
+    database: Database, storage: TunerStorage, ours: int
+) -> None:
+    trial_id = enqueue(database, ours)
+    storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+    storage.set_trial_param(trial_id, "extra", 0.5, FloatDistribution(0.0, 1.0))
+    found = storage.get_trial(trial_id)
+    assert found.params == POINT | {"extra": 0.5}
+    assert found.distributions == SPACE | {"extra": FloatDistribution(0.0, 1.0)}
+
+
+def test_a_distribution_against_the_definition_is_refused(storage: TunerStorage, ours: int) -> None:
+    trial_id = storage.create_new_trial(ours)
+    with pytest.raises(ValueError, match="log"):
+        storage.set_trial_param(trial_id, "learning_rate", 0.5, FloatDistribution(0.0, 1.0))
+
+
+def test_what_a_told_trial_had_reserved_is_given_back(database: Database, storage: TunerStorage, ours: int) -> None:
+    [trial] = add_trials(
+        database, ours, 1, state="running", attempt=1, reserved_evaluations=51, started_at=MOMENT, worker="w"
+    )
+    database.write(lambda connection: studies.increase(connection, ours, reserved_evaluations=60, started_trials=1))
+    storage.set_trial_state_values(trial.id, TrialState.FAIL)
+    study = stored_study(database, ours)
+    assert (study.reserved_evaluations, study.started_trials, study.failed_trials) == (9, 1, 1)
+    record = stored_trial(database, trial.id)
+    assert (record.reserved_evaluations, record.state, record.lease_expires_at) == (0, "failed", None)
+
+
+def test_an_excluded_trial_is_not_the_best(database: Database, storage: TunerStorage, theirs: int) -> None:
+    first = storage.create_new_trial(theirs, create_trial(value=-math.inf))
+    storage.create_new_trial(theirs, create_trial(value=1.0))
+    database.write(lambda connection: trials.change(connection, first, excluded=True))
+    assert storage.get_best_trial(theirs).number == 1

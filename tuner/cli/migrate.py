@@ -1,0 +1,21 @@
+"""``tuner migrate``: bring a database to the schema of this version."""
+
+import click
+
+from tuner.cli.options import with_settings
+from tuner.settings import Settings
+
+
+@click.command()
+@with_settings("database_url")
+def migrate(settings: Settings) -> None:
+    """Create the tables, or bring them up to this version.
+
+    A database server is migrated by this command alone; an SQLite file also by any process that opens it.
+    """
+    from tuner.storage import migration
+    from tuner.storage.database import Database
+
+    database = Database(settings.database_url)
+    migration.upgrade(database)
+    click.echo(f"{database.name} is at revision {migration.head()}")

@@ -1,0 +1,112 @@
+"""The flags that stand for settings: name, help and default of each come from `Settings`, once.
+
+A flag wins over its environment variable, that over the default. What is wrong with a value is said by the settings'
+own validation, under the name by which the user gave it.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from tuner.errors import FieldError, InvalidInput
+from tuner.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_METAVARS = {"database_url": "URL", "host": "ADDRESS", "objectives": "MODULE", "log_level": "LEVEL"}
+_PREFIX = Settings.model_config.get("env_prefix", "")
+
+
+def with_settings(*names: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Give a command a flag for each of these settings, and the settings themselves as its first argument."""
+
+    def decorate(command: Callable[..., T]) -> Callable[..., T]:
+        @wraps(command)
+        def run(**arguments: Any) -> T:
+            given = {name: arguments.pop(name) for name in names}
+            return command(settings_from(given), **arguments)
+
+        flagged: Callable[..., T] = run
+        for name in reversed(names):
+            flagged = _flag(name)(flagged)
+        return flagged
+
+    return decorate
+
+
+def settings_from(flags: Mapping[str, Any]) -> Settings:
+    """The settings of this process; flags that were not given are None or empty.
+
+    Raises:
+        InvalidInput: a value cannot be; the field is the flag or the environment variable that gave it.
+    """
+    given = {name: value for name, value in flags.items() if value not in {None, ()}}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise InvalidInput(
+            *(FieldError(_source(str(problem["loc"][0]), given), problem["msg"]) for problem in error.errors())
+        ) from None
+    except SettingsError:
+        # A list in an environment variable is the one thing that is parsed before it is validated.
+        raise InvalidInput.at(_variable("objectives"), 'must be a JSON list: ["my_module"]') from None
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """These settings as environment variables, for a process of ours."""
+    values = settings.model_dump(mode="json")
+    return {_variable(name): value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+def flag_of(field: str) -> str:
+    """The flag of a setting; what is none keeps its name."""
+    return f"--{field.replace('_', '-')}" if field in Settings.model_fields else field
+
+
+def load_objectives(settings: Settings) -> None:
+    """Make the users' objectives known to this process.
+
+    Raises:
+        InvalidInput: one cannot be imported.
+    """
+    from tuner.objectives import load_entry_points, load_module
+
+    load_entry_points()
+    for module in settings.objectives:
+        load_module(module)
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """What the process has to say, besides its results."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s (%(process)d): %(message)s"
+    )
+
+
+def _flag(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    field = Settings.model_fields[name]
+    repeated = field.annotation == list[str]
+    description = (field.description or "").partition(", as a JSON list")[0] + ("; repeatable" if repeated else "")
+    default = "" if repeated else f"; default {field.default}"
+    return click.option(
+        flag_of(name),
+        name,
+        metavar=_METAVARS.get(name, "NUMBER"),
+        multiple=repeated,
+        help=f"{description}  [{_variable(name)}{default}]",
+    )
+
+
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name}".upper()
+
+
+def _source(name: str, given: Mapping[str, Any]) -> str:
+    return flag_of(name) if name in given else _variable(name)

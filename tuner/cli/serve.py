@@ -1,0 +1,145 @@
+"""``tuner serve``: the HTTP service with its workers, in one command.
+
+On SIGTERM readiness turns 503 while requests are still answered, the workers drain, and then the server ends. A second
+signal ends it at once.
+"""
+
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from tuner.cli.options import environment, load_objectives, log_to_stderr, with_settings
+from tuner.cli.study import open_database
+from tuner.errors import InvalidInput
+from tuner.settings import Settings
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
+
+    from fastapi import FastAPI
+
+WORKERS_SHARE = 0.7
+"""The share of the grace period that the workers get; the server ends after them."""
+
+CONNECTIONS_SHARE = 0.2
+"""The share in which open connections may come to an end."""
+
+
+@click.command()
+@with_settings(*Settings.model_fields)
+def serve(settings: Settings) -> None:
+    """Answer HTTP, and run trials in worker processes. SIGTERM drains."""
+    log_to_stderr(settings)
+    # First, so that a port that is taken or a module that is missing is said before anything runs.
+    listening = _listen(settings.host, settings.port)
+    load_objectives(settings)
+    database = open_database(settings)
+    from tuner.worker import LocalProcesses
+
+    workers_grace = WORKERS_SHARE * settings.grace_seconds
+    of_workers = settings.model_copy(update={"grace_seconds": workers_grace})
+    place = LocalProcesses(database, settings.workers, environment(of_workers))
+
+    def started() -> None:
+        click.echo(f"Tuner listens on {_url(settings.host, listening)}  (workers: {settings.workers}; Ctrl-C stops)")
+
+    place.start()
+    try:
+        _serve(settings, listening, started, drain=lambda: place.stop(workers_grace))
+    finally:
+        place.stop(workers_grace)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address, family=family, backlog=2048)
+    except socket.gaierror:
+        raise InvalidInput.at("--host", f"there is no address {host!r}") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise click.ClickException(f"cannot listen on {host}, port {port}: {reason}; choose another --port") from None
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+def _serve(
+    settings: Settings, listening: socket.socket, started: Callable[[], None], drain: Callable[[], None]
+) -> None:
+    """Answer requests until a signal comes; ``started`` is called when the first can be answered.
+
+    ``drain`` is called when the signal comes, with readiness at 503 and requests still being answered.
+    """
+    import multiprocessing
+    from functools import partial
+
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    draining = multiprocessing.get_context("spawn").Event()
+    config = uvicorn.Config(
+        partial(_application, settings, draining),
+        factory=True,
+        workers=settings.processes,
+        log_config=None,
+        access_log=settings.log_level == "debug",
+        timeout_graceful_shutdown=max(1, int(CONNECTIONS_SHARE * settings.grace_seconds)),
+    )
+
+    class Server(uvicorn.Server):
+        """One process that drains before it ends."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+            if ending.ident is None:
+                ending.start()
+            else:
+                self.should_exit = self.force_exit = True
+
+        def end(self) -> None:
+            draining.set()
+            drain()
+            self.should_exit = True
+
+    class Supervisor(Multiprocess):
+        """Several processes; this one drains before they end."""
+
+        def handle_int(self) -> None:
+            draining.set()
+            drain()
+            super().handle_int()
+
+        handle_term = handle_int
+
+    if settings.processes == 1:
+        server = Server(config)
+        ending = threading.Thread(target=server.end, name="ending", daemon=True)
+        server.run([listening])
+    else:
+        supervisor = Supervisor(config, [listening])
+        started()
+        supervisor.run()
+
+
+def _application(settings: Settings, draining: "Event") -> "FastAPI":
+    """The application, in whichever process it is made."""
+    from api.app import create_app
+
+    log_to_stderr(settings)
+    app = create_app(settings)
+
+    def pass_on() -> None:
+        draining.wait()
+        app.state.service.draining.set()
+
+    threading.Thread(target=pass_on, name="draining", daemon=True).start()
+    return app
