@@ -114,20 +114,24 @@ class JsonRoute(APIRoute):
             if media_type != "application/json":
                 given = media_type or "of no declared type"
                 raise Refused(415, CODES[415], f"The body is {given}; send it with Content-Type: application/json.")
-            parsed = _ParsedRequest(request.scope, request.receive)
-            parsed.document = parse(body)
-            return await handle(parsed)
+            return await handle(_ParsedRequest(request, body))
 
         return handle_parsed
 
 
 class _ParsedRequest(Request):
-    """A request that answers with the document that was parsed before."""
+    """A request whose body has been read already, and is parsed by our rules."""
 
-    document: Any
+    def __init__(self, request: Request, body: bytes) -> None:
+        super().__init__(request.scope, request.receive)
+        self._read = body
+        self._document = parse(body)
+
+    async def body(self) -> bytes:
+        return self._read
 
     async def json(self) -> Any:
-        return self.document
+        return self._document
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

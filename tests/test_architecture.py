@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = [
-    ["tuner.cli", "tuner.__main__"],
+    ["tuner.__main__"],
+    ["tuner.cli"],
     ["api"],
     ["tuner.worker"],
     ["tuner.service"],
@@ -28,7 +29,7 @@ RESERVED = {
     "sqlalchemy": {"tuner.storage", "migrations"},
     "alembic": {"tuner.storage", "migrations"},
     "optuna": {"tuner.storage", "tuner.search"},
-    "fastapi": {"api"},
+    "fastapi": {"api", "tuner.cli"},
     "starlette": {"api"},
     "uvicorn": {"tuner.cli", "api"},
     "click": {"tuner.cli"},

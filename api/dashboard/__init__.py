@@ -1,1 +1,1 @@
-"""The pages, rendered on the server."""
+"""Plain pages for people: studies, one study, one trial, objectives, workers. Rendered here, without a script."""

@@ -135,6 +135,7 @@ def _expected_version(database: OfDatabase, study: str, if_match: str) -> int | 
     operation_id="delete_study",
     summary="Delete a study with its trials and curves",
     status_code=204,
+    response_class=Response,
     responses=documented(StudyNotFound, ReadOnlyStudy),
 )
 def delete(study: StudyAddress, database: OfDatabase) -> None:

@@ -8,6 +8,7 @@ from tests.search.loop import RATE_AND_STEPS
 from tuner.definition import SamplerChoice, StudyDefinition
 from tuner.errors import InvalidInput, MissingExtra
 from tuner.search import SAMPLERS, resolve_sampler
+from tuner.search.learners import GaussianProcess
 from tuner.search.registry import SamplerType
 
 CHOICES = {"type": "categorical", "choices": ["adam", "heavy_ball"]}
@@ -92,6 +93,14 @@ def test_cmaes_refuses_choices_but_not_a_single_one() -> None:
     problems = refused({"name": "cmaes"}, {**RATE_AND_STEPS, "update_rule": CHOICES})
     assert "update_rule" in problems["sampler.name"]
     resolve({"name": "cmaes"}, {**RATE_AND_STEPS, "update_rule": {**CHOICES, "choices": ["adam"]}})
+
+
+def test_gp_refuses_more_whole_numbers_than_fit_in_memory() -> None:
+    definition = StudyDefinition.model_validate(
+        {"name": "study", "search_space": {"n": {"type": "int", "low": 0, "high": 2**53 - 1}}}
+    )
+    with pytest.raises(InvalidInput, match="n has more"):
+        GaussianProcess().check(definition.search_space)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.service.definitions import complete, external, registered
-from tuner.errors import InvalidInput, NoResult, StudyExists, StudyNotFound, StudyState
+from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyNotFound, StudyState
 from tuner.service import studies
 from tuner.service.ask import ask
 from tuner.service.tell import tell
@@ -122,7 +122,7 @@ def test_a_change_after_another_is_refused_where_the_version_is_named(database: 
     studies.create(database, external())
     _, version = studies.get(database, "resnet")
     studies.change(database, "resnet", {"notes": "first"}, expected_version=version)
-    with pytest.raises(StudyState, match="has changed"):
+    with pytest.raises(StudyChanged, match="has changed"):
         studies.change(database, "resnet", {"notes": "second"}, expected_version=version)
 
 

@@ -7,7 +7,7 @@ and their reservations are written.
 from collections.abc import Sequence
 from typing import Any
 
-from tuner.search import SAMPLERS, History, suggest
+from tuner.search import SAMPLERS, History, Suggestions, suggest
 from tuner.service import budget
 from tuner.service.budget import Allowance
 from tuner.service.open_study import OpenStudy, open_study
@@ -16,6 +16,9 @@ from tuner.storage.database import Connection, Database
 from tuner.storage.frozen import distributions, frozen_trial
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Asked, Lease
+
+Point = tuple[dict[str, Any], dict[str, Any]]
+"""A trial's parameters, and its sampler's notes."""
 
 RETRY_AFTER = 1.0
 """Seconds after which to ask again while others hold what is left of the budget."""
@@ -91,10 +94,24 @@ def _choose_new(study: OpenStudy, room: Allowance, wanted: int) -> list[TrialRec
         wanted = min(wanted, room.trials)
     if wanted <= 0 or room.evaluations == 0:
         return []
-    first = study.record.next_number
-    suggestions = suggest(study.definition, _history(study), range(first, first + wanted))
-    points: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    evaluations = room.evaluations
+    numbers = range(study.record.next_number, study.record.next_number + wanted)
+    history = _history(study)
+    suggestions = suggest(study.definition, history, numbers)
+    points = _within_budget(study, suggestions, room.evaluations)
+    if len(points) < len(suggestions.trials):
+        # A grid counts the points that it gives out: those that the budget refused are not among them.
+        suggestions = suggest(study.definition, history, numbers[: len(points)])
+    if suggestions.system_attrs:
+        attributes = {**study.record.system_attrs, **suggestions.system_attrs}
+        studies.change(study.connection, study.record.id, system_attrs=attributes)
+    if suggestions.exhausted and not points and not trials.any_open(study.connection, study.record.id):
+        study.complete("every point of the grid has been tried")
+    return study.create_trials(points)
+
+
+def _within_budget(study: OpenStudy, suggestions: Suggestions, evaluations: int | None) -> list[Point]:
+    """The suggested points, the last one's steps shortened to what is left, up to the first that is too dear."""
+    points: list[Point] = []
     for suggestion in suggestions.trials:
         parameters = budget.clip(study.definition, suggestion.parameters, evaluations)
         if parameters is None:
@@ -102,12 +119,7 @@ def _choose_new(study: OpenStudy, room: Allowance, wanted: int) -> list[TrialRec
         if evaluations is not None:
             evaluations -= budget.cost(study.definition, parameters)
         points.append((parameters, suggestion.system_attrs))
-    if suggestions.system_attrs:
-        attributes = {**study.record.system_attrs, **suggestions.system_attrs}
-        studies.change(study.connection, study.record.id, system_attrs=attributes)
-    if suggestions.exhausted and not points and not trials.any_open(study.connection, study.record.id):
-        study.complete("every point of the grid has been tried")
-    return study.create_trials(points)
+    return points
 
 
 def _after(allowed: Allowance, study: OpenStudy, chosen: Sequence[TrialRecord]) -> Allowance:
