@@ -64,11 +64,6 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     return app
 
 
-def create_app_from_environment() -> FastAPI:
-    """The application for the settings in the environment: what a server that starts processes is given by name."""
-    return create_app(Settings())
-
-
 def _start(service: Service) -> Sweeper:
     load_entry_points()
     for module in service.settings.objectives:
@@ -88,7 +83,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     headers = {**HEADERS, **headers}
     if request.url.path.startswith(MACHINES_READ):
         return respond(problem, headers)
-    return pages.refusal(request, problem, headers)
+    return pages.refusal(problem, headers)
 
 
 def _methods(request: Request) -> list[str]:

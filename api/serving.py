@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from pydantic import WithJsonSchema
-from starlette.convertors import StringConvertor, register_url_convertor
 
 from tuner.definition import STUDY_NAME
 from tuner.errors import StudyNotFound, TrialNotFound
@@ -73,12 +72,3 @@ Serving = Annotated[Service, Depends(service)]
 OfDatabase = Annotated[Database, Depends(database)]
 StudyAddress = Annotated[str, Depends(study_address)]
 TrialNumber = Annotated[int, Depends(trial_number)]
-
-
-class _Segment(StringConvertor):
-    """A part of a path without a colon, which begins a verb."""
-
-    regex = "[^/:]+"
-
-
-register_url_convertor("segment", _Segment())

@@ -2,8 +2,8 @@
 
 *Ours* creates the study in a fresh SQLite file and runs a worker in this process until it is completed: every trial
 leased, told and stored with its whole curve. *Theirs* is Optuna with its own storage on a fresh SQLite file: the same
-number of trials, the same space, the same sampler, tpe multivariate as ours. Its objective is our descent of that one row,
-which records nothing in the database but the last loss. Both files have their tables already.
+number of trials, the same space, the same sampler, tpe multivariate as ours. Its objective is our descent of one row,
+of which it stores the last loss. Both files have their tables already.
 """
 
 import tempfile

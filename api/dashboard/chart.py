@@ -6,6 +6,7 @@ out of the line; where the first one stands is said in words.
 
 import itertools
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from tuner.trial import Curve
 
 WIDTH, HEIGHT = 720, 320
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 36
+
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ def draw(curves: Mapping[str, Curve]) -> Chart | None:
         lines=lines,
         x_ticks=[Tick(x(step), number(step)) for step in sorted({x_low, (x_low + x_high) // 2, x_high})],
         y_ticks=[
-            Tick(y(height), f"1e{height:g}".replace("-", "−") if logarithmic and whole else number(value))
-            for height, value, whole in _heights(y_low, y_high, logarithmic)
+            Tick(y(height), number(10.0 ** min(height, 308) if logarithmic else height))
+            for height in _heights(y_low, y_high, logarithmic)
         ],
         logarithmic=logarithmic,
         left_at=min(unfinished, default=None),
@@ -96,19 +99,14 @@ def draw(curves: Mapping[str, Curve]) -> Chart | None:
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
-    """A range with some air; never empty."""
-    if low == high:
-        return low - max(0.5, abs(low) * 0.1), high + max(0.5, abs(high) * 0.1)
-    air = 0.04 * (high / 2 - low / 2)
-    return low - air, high + air
+    """A range with some air; never empty, and never beyond a double."""
+    air = max(0.5, abs(low) * 0.1) if low == high else 0.08 * (high / 2 - low / 2)
+    return max(low - air, -_LARGEST), min(high + air, _LARGEST)
 
 
-def _heights(low: float, high: float, logarithmic: bool) -> list[tuple[float, float, bool]]:
-    """Where to mark the y axis: (height on the scale, value, whether it is a whole power of ten)."""
-    if logarithmic:
+def _heights(low: float, high: float, logarithmic: bool) -> list[float]:
+    """Where to mark the y axis: at powers of ten where there are two at least."""
+    if logarithmic and math.floor(high) > math.ceil(low):
         first, last = math.ceil(low), math.floor(high)
-        if last > first:
-            step = math.ceil((last - first + 1) / 6)
-            return [(power, 0.0, True) for power in range(first, last + 1, step)]
-    heights = [low + (high / 2 - low / 2) * share for share in (0.2, 0.7, 1.2, 1.7)]
-    return [(height, 10**height if logarithmic else height, False) for height in heights]
+        return [float(power) for power in range(first, last + 1, math.ceil((last - first + 1) / 6))]
+    return [low + (high / 2 - low / 2) * share for share in (0.2, 0.7, 1.2, 1.7)]

@@ -4,13 +4,13 @@ import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from api.body import JsonRoute
 from api.problems import documented
 from api.schemas import Paging
 from api.serving import OfDatabase, StudyAddress
-from tuner.definition import Budget, Strict, Study, StudyDefinition, Tag, Text
+from tuner.definition import Budget, Strict, Study, StudyDefinition, Tag, Text, without_nul
 from tuner.errors import (
     InvalidInput,
     MissingExtra,
@@ -37,7 +37,10 @@ class StudyQuery(Paging):
     state: Annotated[
         Literal["active", "paused", "stopped", "completed"] | None, Field(description="Only those in this state.")
     ] = None
-    text: Annotated[str | None, Field(max_length=100, description="Only those whose name contains it.")] = None
+    text: Annotated[
+        Annotated[str, AfterValidator(without_nul)] | None,
+        Field(max_length=100, description="Only those whose name contains it."),
+    ] = None
 
 
 class StudyList(BaseModel):

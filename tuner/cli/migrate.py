@@ -1,5 +1,7 @@
 """``tuner migrate``: bring a database to the schema of this version."""
 
+from contextlib import closing
+
 import click
 
 from tuner.cli.options import with_settings
@@ -16,6 +18,6 @@ def migrate(settings: Settings) -> None:
     from tuner.storage import migration
     from tuner.storage.database import Database
 
-    database = Database(settings.database_url)
-    migration.upgrade(database)
-    click.echo(f"{database.name} is at revision {migration.head()}")
+    with closing(Database(settings.database_url)) as database:
+        migration.upgrade(database)
+        click.echo(f"{database.name} is at revision {migration.head()}")

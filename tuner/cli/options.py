@@ -88,6 +88,8 @@ def log_to_stderr(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s (%(process)d): %(message)s"
     )
+    # Its plugins and connections are nobody's news.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _flag(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:

@@ -4,6 +4,8 @@ On SIGTERM readiness turns 503 while requests are still answered, the workers dr
 signal ends it at once.
 """
 
+import errno
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import click
 
 from tuner.cli.options import environment, load_objectives, log_to_stderr, with_settings
 from tuner.cli.study import open_database
-from tuner.errors import InvalidInput
+from tuner.errors import InvalidInput, TunerError
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,11 +40,11 @@ def serve(settings: Settings) -> None:
     listening = _listen(settings.host, settings.port)
     load_objectives(settings)
     database = open_database(settings)
-    from tuner.worker import LocalProcesses
+    from tuner.worker import LocalProcesses, Place
 
     workers_grace = WORKERS_SHARE * settings.grace_seconds
     of_workers = settings.model_copy(update={"grace_seconds": workers_grace})
-    place = LocalProcesses(database, settings.workers, environment(of_workers))
+    place: Place = LocalProcesses(database, settings.workers, environment(of_workers))
 
     def started() -> None:
         click.echo(f"Tuner listens on {_url(settings.host, listening)}  (workers: {settings.workers}; Ctrl-C stops)")
@@ -52,6 +54,7 @@ def serve(settings: Settings) -> None:
         _serve(settings, listening, started, drain=lambda: place.stop(workers_grace))
     finally:
         place.stop(workers_grace)
+        database.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -61,8 +64,9 @@ def _listen(host: str, port: int) -> socket.socket:
     except socket.gaierror:
         raise InvalidInput.at("--host", f"there is no address {host!r}") from None
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise click.ClickException(f"cannot listen on {host}, port {port}: {reason}; choose another --port") from None
+        if error.errno == errno.EADDRINUSE:
+            raise TunerError(f"port {port} on {host} is taken: choose another --port") from None
+        raise TunerError(f"cannot listen on {host}, port {port}: {os.strerror(error.errno or 0)}") from None
 
 
 def _url(host: str, listening: socket.socket) -> str:
@@ -114,11 +118,16 @@ def _serve(
         """Several processes; this one drains before they end."""
 
         def handle_int(self) -> None:
-            draining.set()
-            drain()
+            self.end()
             super().handle_int()
 
-        handle_term = handle_int
+        def handle_term(self) -> None:
+            self.end()
+            super().handle_term()
+
+        def end(self) -> None:
+            draining.set()
+            drain()
 
     if settings.processes == 1:
         server = Server(config)

@@ -1,6 +1,7 @@
 """``tuner study``: look at the studies in a database."""
 
 import math
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +32,15 @@ def list_studies(settings: Settings) -> None:
     from tuner.service import studies
 
     table = Table("study", "state", "trials", "best", "learning rate", "steps", "created", box=None, pad_edge=False)
-    database = open_database(settings)
     token: str | None = None
-    while True:
-        page = studies.page(database, page_token=token)
-        for found in page.studies:
-            table.add_row(found.name, found.state, _trials(found), *_best(found), _time(found.created_at))
-        token = page.next_page_token
-        if token is None:
-            break
+    with closing(open_database(settings)) as database:
+        while True:
+            page = studies.page(database, page_token=token)
+            for found in page.studies:
+                table.add_row(found.name, found.state, _trials(found), *_best(found), _time(found.created_at))
+            token = page.next_page_token
+            if token is None:
+                break
     Console(highlight=False).print(table if table.rows else "There are no studies yet.")
 
 
@@ -52,7 +53,8 @@ def show(settings: Settings, name: str) -> None:
 
     from tuner.service import studies
 
-    found, _ = studies.get(open_database(settings), name)
+    with closing(open_database(settings)) as database:
+        found, _ = studies.get(database, name)
     Console(highlight=False).print(result_table(found))
 
 

@@ -6,10 +6,11 @@ database, both run its trials.
 
 import json
 import math
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -78,12 +79,13 @@ def tune(settings: Settings, **options: Any) -> None:
     document = definition_document(options)
     load_objectives(settings)
     try:
-        database = open_database(settings)
-        created = create(database, document, chosen_name=options["name"])
+        with closing(open_database(settings)) as database:
+            name = create(database, document, chosen_name=options["name"]).name
+            interrupted = _run(database, name, settings)
+            found, _ = studies.get(database, name)
+            nothing = None if found.best is not None else _why_nothing_was_found(database, found)
     except InvalidInput as error:
         raise _by_option(error) from None
-    interrupted = _run(database, created.name, settings)
-    found, _ = studies.get(database, created.name)
     if options["as_json"]:
         click.echo(json.dumps(as_document(found), allow_nan=False, indent=2))
     else:
@@ -92,8 +94,8 @@ def tune(settings: Settings, **options: Any) -> None:
         Console(highlight=False).print(result_table(found))
     if interrupted:
         sys.exit(INTERRUPTED)
-    if found.best is None:
-        raise TunerError(_why_nothing_was_found(database, found))
+    if nothing is not None:
+        raise TunerError(nothing)
 
 
 def definition_document(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,6 +243,8 @@ def _run(database: "Database", name: str, settings: Settings) -> bool:
     place = ThisProcess(
         Worker(database, lease_seconds=settings.lease_seconds, poll_seconds=settings.poll_seconds, studies=[name])
     )
+    # SIGTERM is heard as Ctrl-C is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     place.start()
     try:
         _watch(database, name, place, Console(stderr=True))

@@ -50,6 +50,7 @@ def worker(settings: Settings, with_parent: bool) -> None:
             except Empty:
                 continue
         place.stop(settings.grace_seconds)
+    database.close()
     if place.failure is not None:
         raise place.failure
     if place.alive:

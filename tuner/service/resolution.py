@@ -16,6 +16,9 @@ from tuner.search import resolve_sampler
 
 LARGEST_RATE = 1e12
 
+LARGEST_CLIENT_STEPS = 10**12
+"""Steps of one trial of a training client: thousands of asks of a thousand such trials still add up in 64 bits."""
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -29,6 +32,11 @@ class Domain:
 RATES = Domain(lambda rate: 0 < rate <= LARGEST_RATE, f"must be greater than 0 and at most {LARGEST_RATE:g}")
 COUNTS = Domain(
     lambda count: 1 <= count <= LARGEST_STEPS, f"must be at least 1 and at most {LARGEST_STEPS}", whole=True
+)
+CLIENT_STEPS = Domain(
+    lambda count: 1 <= count <= LARGEST_CLIENT_STEPS,
+    f"must be at least 1 and at most {LARGEST_CLIENT_STEPS}",
+    whole=True,
 )
 
 
@@ -49,6 +57,11 @@ def resolve(definition: StudyDefinition) -> StudyDefinition:
             raise error.within("objective") from None
         _check_registered(definition, objective)
         choice = choice.model_copy(update={"settings": settings})
+    elif "steps" in definition.search_space:
+        # A client's parameters are its own affair, but steps are what its gradient evaluations are counted by.
+        problems = list(_outside("search_space.steps", definition.search_space["steps"], CLIENT_STEPS))
+        if problems:
+            raise InvalidInput(*problems)
     sampler = resolve_sampler(definition.sampler, definition.search_space)
     return definition.model_copy(update={"objective": choice, "sampler": sampler})
 

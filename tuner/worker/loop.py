@@ -39,8 +39,8 @@ REPORT_EVERY = 2.0
 CHUNK_SECONDS = 0.1
 """About how long a worker descends before it looks up: at the time, at its leases, at a wish that it stop."""
 
-FIRST_CHUNK = 256
-"""Steps before a worker looks up for the first time."""
+FIRST_CHUNK = 1
+"""Steps before a worker looks up for the first time: nobody knows yet how long one takes."""
 
 DRAINING_SHARE = 0.6
 """The share of the grace period in which running work may finish; the rest is for giving it back."""
@@ -268,7 +268,9 @@ class Worker:
 
 
 def _next_chunk(steps: int, seconds: float) -> int:
-    """Twice the steps, or half, as the last ones took less or more than `CHUNK_SECONDS`."""
+    """Steps to run before looking up again, from how long the last ones took: near `CHUNK_SECONDS`, in few jumps."""
+    if seconds < CHUNK_SECONDS / 16:
+        return 8 * steps
     if seconds < CHUNK_SECONDS / 2:
         return 2 * steps
     return max(1, steps // 2) if seconds > 2 * CHUNK_SECONDS else steps

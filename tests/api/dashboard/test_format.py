@@ -1,0 +1,36 @@
+"""Numbers and durations as people read them."""
+
+import math
+
+import pytest
+
+from api.dashboard.format import duration, number
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "\N{EN DASH}"),
+        (0.53216, "0.5322"),
+        (9.9812e-5, "9.981e\N{MINUS SIGN}5"),
+        (1.5e24, "1.5e24"),
+        (-0.25, "\N{MINUS SIGN}0.25"),
+        (0.0, "0"),
+        (12345, "12\u202f345"),
+        (math.nan, "NaN"),
+        (math.inf, "∞"),
+        (-math.inf, "\N{MINUS SIGN}∞"),
+        (True, "True"),
+        ("adam", "adam"),
+    ],
+)
+def test_a_number_is_short_and_true(value: object, shown: str) -> None:
+    assert number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0123, "12 ms"), (9.96, "10.0 s"), (59.99, "60.0 s"), (61, "1 min 1 s"), (3600, "1 h"), (90_061, "1 d 1 h")],
+)
+def test_a_duration_has_two_units_at_most(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown

@@ -1,0 +1,96 @@
+"""``tuner serve``: a real service, over HTTP, and the signals that end it."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.commands import service, tuner
+from tests.worker.running import BOWLS, definition, eventually, fixed
+from tuner.service import workers
+from tuner.storage.database import Database
+
+
+def state_of(url: str, name: str) -> str:
+    state: str = httpx.get(f"{url}/v1/studies/{name}").raise_for_status().json()["state"]
+    return state
+
+
+@pytest.mark.parametrize("flags", [[], ["--processes", "2"]])
+def test_a_study_over_http_from_definition_to_best(tmp_path: Path, flags: list[str]) -> None:
+    with service(tmp_path, "--grace-seconds", "5", *flags) as (url, process):
+        document = definition(budget={"trials": 30}).model_dump(mode="json")
+        assert httpx.post(f"{url}/v1/studies", json=document).status_code == 201
+        eventually(lambda: state_of(url, "line-fit") == "completed")
+        best = httpx.get(f"{url}/v1/studies/line-fit/best").raise_for_status().json()
+        assert best["values"]["loss"] < 1
+        [worker] = httpx.get(f"{url}/v1/workers").raise_for_status().json()["workers"]
+        assert worker["alive"]
+
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+        assert time.monotonic() - began < 5
+    database = Database(f"sqlite:///{tmp_path / 'tuner.db'}")
+    assert [worker.alive for worker in workers.listed(database)] == [False]
+    database.close()
+
+
+def test_readiness_turns_503_while_the_workers_drain(tmp_path: Path) -> None:
+    settings = {"seconds": 0.02}
+    with service(tmp_path, "--objectives", BOWLS, "--grace-seconds", "4") as (url, process):
+        slow = definition(
+            "slow", "slow_bowl", settings=settings, search_space=fixed(0.01, 10_000), budget={"trials": 2}
+        )
+        assert httpx.post(f"{url}/v1/studies", json=slow.model_dump(mode="json")).status_code == 201
+        eventually(lambda: httpx.get(f"{url}/v1/studies/slow").json()["trials"]["running"] == 2)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        eventually(lambda: httpx.get(f"{url}/readyz").status_code == 503, within=1)
+        # Who is at work may still tell.
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        assert process.wait(timeout=6) == 0
+        assert time.monotonic() - began < 4
+
+    shown = tuner("study", "show", "slow", "--database-url", f"sqlite:///{tmp_path / 'tuner.db'}").stdout
+    assert "2 waiting" in shown
+
+
+def test_a_taken_port_is_one_line_and_nothing_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ran = tuner("serve", "--port", port, "--database-url", f"sqlite:///{tmp_path / 'tuner.db'}")
+
+    assert ran.returncode == 1
+    assert ran.stderr == f"tuner: port {port} on 127.0.0.1 is taken: choose another --port\n"
+    assert ran.stdout == ""
+    assert not (tmp_path / "tuner.db").exists()
+
+
+def test_a_worker_that_dies_is_replaced_while_the_service_goes_on(tmp_path: Path) -> None:
+    with service(tmp_path) as (url, process):
+
+        def alive() -> list[int]:
+            return [each["pid"] for each in httpx.get(f"{url}/v1/workers").json()["workers"] if each["alive"]]
+
+        eventually(lambda: len(alive()) == 1)
+        [first] = alive()
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: alive() not in ([], [first]))
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(timeout=12) == 0
+
+
+def test_workers_end_with_a_service_that_was_killed(tmp_path: Path) -> None:
+    with service(tmp_path) as (_, process):
+        database = Database(f"sqlite:///{tmp_path / 'tuner.db'}")
+        eventually(lambda: len(workers.listed(database)) == 1)
+        process.kill()
+        eventually(lambda: not workers.listed(database)[0].alive)
+        assert workers.listed(database)[0].stopped_at is not None
+        database.close()

@@ -1,0 +1,62 @@
+"""Objectives that a user might bring: f(x) = x² from x = 1, each with a vice of its own."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tuner.objectives import Array, register
+
+
+@register("bowl")
+class Bowl:
+    """x²."""
+
+    dimension = 1
+
+    def __init__(self, log: str = "") -> None:
+        self.log = Path(log) if log else None
+
+    def initial_parameters(self, seed: int) -> Array:
+        return np.ones(1)
+
+    def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(f"{len(parameters)}\n")
+        return parameters[:, 0] ** 2, 2 * parameters
+
+
+@register("slow_bowl")
+class SlowBowl(Bowl):
+    """x², after a while."""
+
+    def __init__(self, seconds: float = 0.01, log: str = "") -> None:
+        super().__init__(log)
+        self.seconds = seconds
+
+    def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        time.sleep(self.seconds)
+        return super().value_and_gradient(parameters)
+
+
+@register("fragile_bowl")
+class FragileBowl(Bowl):
+    """x², which breaks against the protocol where x is large."""
+
+    def __init__(self, rim: float = 10.0) -> None:
+        super().__init__()
+        self.rim = rim
+
+    def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        if np.any(np.abs(parameters) > self.rim):
+            raise ArithmeticError("over the rim")
+        return super().value_and_gradient(parameters)
+
+
+@register("crooked_bowl")
+class CrookedBowl(Bowl):
+    """Answers one loss too many."""
+
+    def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        return np.ones(len(parameters) + 1), parameters
