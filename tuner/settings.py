@@ -1,4 +1,4 @@
-"""What an operator can set, in one place: each field is an environment variable ``TUNER_…`` and a flag of the command."""
+"""What an operator can set, in one place: each field is an environment variable ``TUNER_…`` and a command's flag."""
 
 from typing import Annotated
 

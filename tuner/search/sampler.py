@@ -5,15 +5,19 @@ the trials so far; ours are Optuna's samplers. Either is a pydantic model whose 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, Strict
 from tuner.trial import ParameterValue
+
+Distributions = Mapping[str, BaseDistribution]
+"""A search space as Optuna knows it."""
 
 Point = dict[str, ParameterValue]
 """A value for every parameter of a search space, in its order."""
@@ -60,10 +64,11 @@ class Learner(Sampler):
     """A sampler that learns from the trials so far: one of Optuna's."""
 
     @abstractmethod
-    def build(self, study_seed: int, trial_seed: int) -> BaseSampler:
+    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:
         """Optuna's sampler, to choose one point.
 
         Args:
+            space: the study's search space.
             study_seed: the same for every trial of the study, 32 bits.
             trial_seed: of this trial alone, 32 bits; no two trials of a study share it.
         """

@@ -98,7 +98,7 @@ def _learned(learner: Learner, definition: StudyDefinition, history: History, nu
     seed = definition.sampler.seed
     found = []
     for number in numbers:
-        sampler = learner.build(study_seed(seed), trial_seed(seed, number))
+        sampler = learner.build(space, study_seed(seed), trial_seed(seed, number))
         study = Study(STUDY_NAME, view, sampler=sampler, pruner=NopPruner())
         # In a range of a few neighbouring floats densities are 0, and their logarithms rightly infinite.
         with np.errstate(all="ignore"):

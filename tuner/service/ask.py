@@ -5,23 +5,29 @@ and their reservations are written.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from tuner.search import SAMPLERS, History, Suggestions, suggest
+from tuner.search import Suggestions, suggest
 from tuner.service import budget
 from tuner.service.budget import Allowance
-from tuner.service.open_study import OpenStudy, open_study
+from tuner.service.history import history
+from tuner.service.open_study import OpenStudy, Point, open_study
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database
-from tuner.storage.frozen import distributions, frozen_trial
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Asked, Lease
 
-Point = tuple[dict[str, Any], dict[str, Any]]
-"""A trial's parameters, and its sampler's notes."""
-
 RETRY_AFTER = 1.0
 """Seconds after which to ask again while others hold what is left of the budget."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms trials are leased: how many at most, to whom, for how long."""
+
+    count: int = 1
+    worker: str | None = None
+    lease_seconds: float = 60.0
 
 
 def ask(
@@ -35,47 +41,45 @@ def ask(
     Raises:
         StudyNotFound, ReadOnlyStudy: there is nothing to ask of.
     """
+    terms = Terms(count, worker, lease_seconds)
 
     def work(connection: Connection) -> Asked:
-        return ask_of(open_study(connection, name), count, worker, lease_seconds)
+        return ask_of(open_study(connection, name), terms)
 
     return database.write(work)
 
 
-def ask_of(study: OpenStudy, count: int, worker: str | None, lease_seconds: float) -> Asked:
+def ask_of(study: OpenStudy, terms: Terms) -> Asked:
     """`ask` within a transaction that has opened the study."""
-    leased: list[TrialRecord] = []
-    if study.record.state == "active":
-        leased = _lease(study, _choose(study, count), worker, lease_seconds)
-        if not leased:
-            study.complete_if_spent()
+    leased = _lease(study, terms) if study.record.state == "active" else []
+    if leased:
+        return Asked(
+            trials=[_as_lease(record) for record in leased], study_state=study.record.state, retry_after_seconds=None
+        )
+    study.complete_if_spent()
     state = studies.get_by_id(study.connection, study.record.id).state
-    waits = state == "active" and not leased
-    return Asked(
-        trials=[_as_lease(record) for record in leased],
-        study_state=state,
-        retry_after_seconds=RETRY_AFTER if waits else None,
-    )
+    return Asked(trials=[], study_state=state, retry_after_seconds=RETRY_AFTER if state == "active" else None)
 
 
-def _choose(study: OpenStudy, count: int) -> list[TrialRecord]:
-    """The trials to lease, waiting ones first; new ones are created."""
+def _lease(study: OpenStudy, terms: Terms) -> list[TrialRecord]:
+    """Trials that the budget allows: waiting ones, then new ones."""
     # Counted only where it matters: an ask must not get slower as the study grows.
     limited = study.definition.budget.parallel_trials is not None
     running = trials.count_running(study.connection, study.record.id) if limited else 0
     allowed = budget.allowance(study.definition, study.record, running)
-    wanted = count if allowed.running is None else min(count, allowed.running)
+    wanted = terms.count if allowed.running is None else min(terms.count, allowed.running)
     over = budget.exhausted(study.definition, study.record, study.moment) is not None
     if over:
         allowed = Allowance(trials=0, evaluations=0, running=allowed.running)
-    chosen = _choose_waiting(study, allowed, wanted)
-    if not over and (study.definition.objective is None or not chosen):
-        chosen += _choose_new(study, _after(allowed, study, chosen), wanted - len(chosen))
-    return chosen
+    leased = _lease_waiting(study, allowed, wanted, terms)
+    if not over and (study.definition.objective is None or not leased):
+        leased += _lease_new(study, _after(allowed, study, leased), wanted - len(leased), terms)
+    _account(study, leased)
+    return leased
 
 
-def _choose_waiting(study: OpenStudy, allowed: Allowance, wanted: int) -> list[TrialRecord]:
-    """Waiting trials to lease. One that was begun before is paid for already; a first attempt needs the budget."""
+def _lease_waiting(study: OpenStudy, allowed: Allowance, wanted: int, terms: Terms) -> list[TrialRecord]:
+    """Waiting trials. One that was begun before is paid for already; a first attempt needs the budget."""
     chosen: list[TrialRecord] = []
     for record in trials.waiting(study.connection, study.record.id, wanted) if wanted > 0 else []:
         if record.attempt == 0:
@@ -85,28 +89,42 @@ def _choose_waiting(study: OpenStudy, allowed: Allowance, wanted: int) -> list[T
             if room.evaluations is not None and budget.cost(study.definition, record.parameters) > room.evaluations:
                 continue
         chosen.append(record)
-    return chosen
+    if not chosen:
+        return []
+    reservations = [
+        {"id": record.id, "reserved_evaluations": budget.cost(study.definition, record.parameters)}
+        for record in chosen
+        if record.attempt == 0
+    ]
+    trials.change_many(study.connection, reservations)
+    return trials.lease(
+        study.connection,
+        [record.id for record in chosen],
+        worker=terms.worker,
+        seconds=terms.lease_seconds,
+        moment=study.moment,
+    )
 
 
-def _choose_new(study: OpenStudy, room: Allowance, wanted: int) -> list[TrialRecord]:
-    """Create trials at points that the sampler chooses, as many as the budget has room for."""
+def _lease_new(study: OpenStudy, room: Allowance, wanted: int, terms: Terms) -> list[TrialRecord]:
+    """Trials at points that the sampler chooses, as many as the budget has room for."""
     if room.trials is not None:
         wanted = min(wanted, room.trials)
     if wanted <= 0 or room.evaluations == 0:
         return []
     numbers = range(study.record.next_number, study.record.next_number + wanted)
-    history = _history(study)
-    suggestions = suggest(study.definition, history, numbers)
+    known = history(study)
+    suggestions = suggest(study.definition, known, numbers)
     points = _within_budget(study, suggestions, room.evaluations)
     if len(points) < len(suggestions.trials):
         # A grid counts the points that it gives out: those that the budget refused are not among them.
-        suggestions = suggest(study.definition, history, numbers[: len(points)])
+        suggestions = suggest(study.definition, known, numbers[: len(points)])
     if suggestions.system_attrs:
         attributes = {**study.record.system_attrs, **suggestions.system_attrs}
         studies.change(study.connection, study.record.id, system_attrs=attributes)
     if suggestions.exhausted and not points and not trials.any_open(study.connection, study.record.id):
         study.complete("every point of the grid has been tried")
-    return study.create_trials(points)
+    return study.create_running(points, worker=terms.worker, lease_seconds=terms.lease_seconds)
 
 
 def _within_budget(study: OpenStudy, suggestions: Suggestions, evaluations: int | None) -> list[Point]:
@@ -123,8 +141,8 @@ def _within_budget(study: OpenStudy, suggestions: Suggestions, evaluations: int 
 
 
 def _after(allowed: Allowance, study: OpenStudy, chosen: Sequence[TrialRecord]) -> Allowance:
-    """What is left of an allowance when the chosen trials are begun."""
-    begun = [record for record in chosen if record.attempt == 0]
+    """What is left of an allowance when the chosen trials, leased or about to be, are begun."""
+    begun = [record for record in chosen if record.attempt <= 1]
     left = None if allowed.trials is None else allowed.trials - len(begun)
     evaluations = allowed.evaluations
     if evaluations is not None:
@@ -132,40 +150,22 @@ def _after(allowed: Allowance, study: OpenStudy, chosen: Sequence[TrialRecord]) 
     return Allowance(left, evaluations, allowed.running)
 
 
-def _history(study: OpenStudy) -> History:
-    if not SAMPLERS[study.definition.sampler.name].learns:
-        return History([], study.record.system_attrs)
-    space = distributions(study.definition.search_space)
-    records = trials.page(study.connection, study.record.id, states=["complete", "pruned", "running"])
-    return History(
-        trials=[frozen_trial(record, study.record, space) for record in records if not record.excluded],
-        system_attrs=study.record.system_attrs,
-    )
-
-
-def _lease(
-    study: OpenStudy, chosen: Sequence[TrialRecord], worker: str | None, lease_seconds: float
-) -> list[TrialRecord]:
-    """Give the chosen trials out, and set aside what their first attempts will spend."""
-    if not chosen:
-        return []
-    ids = [record.id for record in chosen]
-    leased = trials.lease(study.connection, ids, worker=worker, seconds=lease_seconds, moment=study.moment)
-    reservations = [
-        {"id": record.id, "reserved_evaluations": budget.cost(study.definition, record.parameters)}
-        for record in leased
-        if record.attempt == 1
-    ]
-    trials.change_many(study.connection, reservations)
-    studies.increase(
+def _account(study: OpenStudy, leased: Sequence[TrialRecord]) -> None:
+    """Count what has been begun, and set aside what it will spend."""
+    if not leased:
+        return
+    begun = [record for record in leased if record.attempt == 1]
+    studies.change(
         study.connection,
         study.record.id,
-        started_trials=len(reservations),
-        reserved_evaluations=sum(reservation["reserved_evaluations"] for reservation in reservations),
+        started_at=study.record.started_at or study.moment,
+        asked_at=study.moment,
+        plus={
+            "next_number": sum(record.number >= study.record.next_number for record in leased),
+            "started_trials": len(begun),
+            "reserved_evaluations": sum(record.reserved_evaluations for record in begun),
+        },
     )
-    started_at = study.record.started_at or study.moment
-    studies.change(study.connection, study.record.id, started_at=started_at, asked_at=study.moment)
-    return leased
 
 
 def _as_lease(record: TrialRecord) -> Lease:

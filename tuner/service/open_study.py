@@ -6,7 +6,7 @@ each other and never deadlock.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tuner.definition import StudyDefinition
@@ -16,6 +16,9 @@ from tuner.storage import curves, studies, trials
 from tuner.storage.database import Connection, now
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
+
+Point = tuple[dict[str, Any], dict[str, Any]]
+"""A new trial's parameters, and its sampler's notes."""
 
 
 @dataclass(frozen=True)
@@ -27,26 +30,45 @@ class OpenStudy:
     definition: StudyDefinition
     moment: datetime
 
-    def create_trials(self, points: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[TrialRecord]:
-        """Insert waiting trials at (parameters, system attributes), numbered on from the study's last."""
-        created = trials.create(
+    def create_waiting(self, point: Point) -> TrialRecord:
+        """Add a trial that waits to be leased."""
+        created = self._create([point], state="waiting")
+        studies.increase(self.connection, self.record.id, next_number=1)
+        return created[0]
+
+    def create_running(self, points: Sequence[Point], *, worker: str | None, lease_seconds: float) -> list[TrialRecord]:
+        """Add trials that are leased already, with what they will spend set aside. The asker counts them."""
+        return self._create(
+            points,
+            state="running",
+            attempt=1,
+            worker=worker,
+            lease_seconds=lease_seconds,
+            lease_expires_at=self.moment + timedelta(seconds=lease_seconds),
+            started_at=self.moment,
+        )
+
+    def _create(self, points: Sequence[Point], *, state: str, **columns: Any) -> list[TrialRecord]:
+        """Insert trials, numbered on from the study's last."""
+        begun = state == "running"
+        return trials.create(
             self.connection,
             [
                 {
                     "study_id": self.record.id,
                     "number": number,
-                    "state": "waiting",
+                    "state": state,
                     "parameters": parameters,
+                    "reserved_evaluations": budget.cost(self.definition, parameters) if begun else 0,
                     "created_at": self.moment,
                     "updated_at": self.moment,
                     "user_attrs": {},
                     "system_attrs": system_attrs,
+                    **columns,
                 }
                 for number, (parameters, system_attrs) in enumerate(points, start=self.record.next_number)
             ],
         )
-        studies.increase(self.connection, self.record.id, next_number=len(created))
-        return created
 
     def reported_evaluations(self, record: TrialRecord) -> int:
         """What the trial's present attempt has spent, as far as its reported curve shows."""
@@ -64,8 +86,14 @@ class OpenStudy:
 
     def complete(self, reason: str) -> None:
         """The study has come to its end by itself."""
-        studies.change(self.connection, self.record.id, state="completed", state_reason=reason, finished_at=self.moment)
-        studies.increase(self.connection, self.record.id, version=1)
+        studies.change(
+            self.connection,
+            self.record.id,
+            state="completed",
+            state_reason=reason,
+            finished_at=self.moment,
+            plus={"version": 1},
+        )
 
 
 def open_study(connection: Connection, name: str) -> OpenStudy:

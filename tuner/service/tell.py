@@ -5,7 +5,7 @@ as nobody has begun the trial anew.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, TrialNotFound, TunerError
@@ -67,17 +67,20 @@ def tell(database: Database, name: str, endings: Sequence[Ending]) -> list[Trial
                 continue
             if record.state not in trials.FINISHED:
                 settled[record.number] = (record, ending)
-        _settle(study, list(settled.values()))
-        stored = trials.get_many(connection, study.record.id, numbers)
+        stored = known | _settle(study, list(settled.values()))
         return [refusals.get(position) or stored[number].view() for position, number in enumerate(numbers)]
 
     return database.write(work)
 
 
-def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> None:
-    """Write the results, move what they took from reserved to spent, and complete the study if that was the last."""
+def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> dict[int, TrialRecord]:
+    """Write the results, move what they took from reserved to spent, and complete the study if that was the last.
+
+    Returns:
+        The trials as they now stand, by number.
+    """
     if not settled:
-        return
+        return {}
     changes = [_settlement(study, record, ending) for record, ending in settled]
     trials.change_many(study.connection, changes)
     curves.append(
@@ -98,6 +101,7 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
         failed_trials=sum(ending.state == "failed" for _, ending in settled),
     )
     study.complete_if_spent()
+    return {record.number: replace(record, **change) for record, change in zip(records, changes, strict=True)}
 
 
 def _judge(study: OpenStudy, record: TrialRecord | None, ending: Ending, settled: set[int]) -> TrialRecord:

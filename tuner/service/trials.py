@@ -38,7 +38,7 @@ def enqueue(database: Database, name: str, parameters: Mapping[str, Any]) -> Tri
             raise error.within("parameters") from None
         # In the order and under the key that Optuna programs look for.
         chosen = {parameter: parameters[parameter] for parameter in study.definition.search_space}
-        return study.create_trials([(chosen, {"fixed_params": chosen})])[0].view()
+        return study.create_waiting((chosen, {"fixed_params": chosen})).view()
 
     return database.write(work)
 

@@ -28,9 +28,13 @@ class KnownTrials:
 
     Trials become visible in the order of their numbers, because whoever creates one holds the study's row: all that
     is new has a higher number than all that is known.
+
+    Args:
+        curves: whether their curves are read too; the service's own samplers look at none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, curves: bool = True) -> None:
+        self._curves = curves
         self.distributions: dict[str, BaseDistribution] = {}
         """The distribution of each parameter: the definition's, or the one that it was first seen with."""
         self._trials: dict[int, FrozenTrial] = {}
@@ -45,7 +49,8 @@ class KnownTrials:
             records |= trials.get_many(connection, study.id, finished_since[start : start + _ROWS_A_QUERY])
         newest = next(reversed(self._trials), -1)
         records |= {record.number: record for record in trials.page(connection, study.id, after=newest)}
-        for trial in _frozen(connection, study, sorted(records.values(), key=lambda record: record.number)):
+        changed = sorted(records.values(), key=lambda record: record.number)
+        for trial in _frozen(connection, study, changed, with_curves=self._curves):
             self._trials[trial.number] = trial
             if trial.state.is_finished():
                 self._unfinished.discard(trial.number)
@@ -62,7 +67,7 @@ class KnownTrials:
 
 def read_trials(connection: Connection, study: StudyRecord, states: Sequence[str]) -> list[FrozenTrial]:
     """The trials of those states, read anew, by number."""
-    return list(_frozen(connection, study, trials.page(connection, study.id, states=states)))
+    return list(_frozen(connection, study, trials.page(connection, study.id, states=states), with_curves=True))
 
 
 def search_space(study: StudyRecord) -> dict[str, BaseDistribution]:
@@ -72,11 +77,14 @@ def search_space(study: StudyRecord) -> dict[str, BaseDistribution]:
     return distributions(StudyDefinition.model_validate(study.definition).search_space)
 
 
-def _frozen(connection: Connection, study: StudyRecord, records: Sequence[TrialRecord]) -> Iterable[FrozenTrial]:
+def _frozen(
+    connection: Connection, study: StudyRecord, records: Sequence[TrialRecord], *, with_curves: bool
+) -> Iterable[FrozenTrial]:
     space = search_space(study)
     metric = study.metrics[0]
     for start in range(0, len(records), _ROWS_A_QUERY):
         some = records[start : start + _ROWS_A_QUERY]
-        found = curves.read_many(connection, [(record.id, record.attempt) for record in some])
+        attempts = [(record.id, record.attempt) for record in some]
+        found = curves.read_many(connection, attempts) if with_curves else {}
         for record in some:
             yield frozen_trial(record, study, space, found.get(record.id, {}).get(metric))

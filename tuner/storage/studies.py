@@ -153,16 +153,16 @@ def active_and_started(connection: Connection) -> list[StudyRecord]:
     return [StudyRecord(**row._mapping) for row in connection.execute(statement)]
 
 
-def change(connection: Connection, study_id: int, **columns: Any) -> None:
-    """Set columns of one study."""
-    connection.execute(update(table).where(table.c.id == study_id).values(**columns))
+def change(connection: Connection, study_id: int, *, plus: Mapping[str, int] | None = None, **columns: Any) -> None:
+    """Set columns of one study, and add to counting ones."""
+    added = {name: table.c[name] + amount for name, amount in (plus or {}).items() if amount}
+    if added or columns:
+        connection.execute(update(table).where(table.c.id == study_id).values(**columns, **added))
 
 
 def increase(connection: Connection, study_id: int, **amounts: int) -> None:
     """Add to counting columns of one study."""
-    changed = {name: table.c[name] + amount for name, amount in amounts.items() if amount}
-    if changed:
-        connection.execute(update(table).where(table.c.id == study_id).values(**changed))
+    change(connection, study_id, plus=amounts)
 
 
 def remove(connection: Connection, study_id: int) -> None:
