@@ -1,5 +1,6 @@
 """The command ``tuner``. What a command needs is imported when it runs, so that ``--help`` answers at once."""
 
+import os
 import sys
 
 import click
@@ -13,6 +14,10 @@ from tuner.cli.study import study
 from tuner.cli.tune import tune
 from tuner.cli.worker import worker
 from tuner.errors import FieldError, InvalidInput, TunerError
+
+# The last bits of a BLAS product depend on how many threads share it, and descents are too small to gain from more:
+# parallel work is more workers. NumPy reads this when it is first imported, which is after this line.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 REFUSED, FAILED = 2, 1
 """Exit statuses: the input cannot be; it can, but did not work out."""

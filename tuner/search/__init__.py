@@ -6,9 +6,10 @@ into points. It is a function: no database, no clock, no state between calls. Ad
 """
 
 from tuner.search.registry import SAMPLERS, SamplerType, resolve_sampler
-from tuner.search.suggest import History, Suggestion, Suggestions, suggest
+from tuner.search.suggest import LEARNED_FROM, History, Suggestion, Suggestions, suggest
 
 __all__ = [
+    "LEARNED_FROM",
     "SAMPLERS",
     "History",
     "SamplerType",

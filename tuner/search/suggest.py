@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from optuna.pruners import NopPruner
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from tuner.definition import Choices, FloatRange, IntRange, StudyDefinition
 from tuner.search.registry import sampler_of
@@ -20,6 +20,9 @@ from tuner.search.seeds import study_seed, trial_seed
 from tuner.search.view import STUDY_NAME, BatchView
 from tuner.storage.frozen import distributions
 from tuner.trial import ParameterValue
+
+LEARNED_FROM = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+"""The trials that samplers look at; those that run keep others of the batch away from where they are."""
 
 PLACE = "search:place"
 """The study's attribute that says how many points of a design that ends have been given out."""

@@ -8,15 +8,11 @@ import threading
 from collections import OrderedDict
 from weakref import WeakKeyDictionary
 
-from optuna.trial import TrialState
-
-from tuner.search import SAMPLERS, History
+from tuner.search import LEARNED_FROM, SAMPLERS, History
 from tuner.service.open_study import OpenStudy
 from tuner.storage.known_trials import KnownTrials
 
 REMEMBERED_STUDIES = 16
-
-SEEN_STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 _lock = threading.Lock()
 _memories: WeakKeyDictionary[object, OrderedDict[int, KnownTrials]] = WeakKeyDictionary()
@@ -28,7 +24,7 @@ def history(study: OpenStudy) -> History:
         return History([], study.record.system_attrs)
     known = _known_trials(study)
     known.refresh(study.connection, study.record)
-    return History(known.select(SEEN_STATES, deepcopy=False), study.record.system_attrs)
+    return History(known.select(LEARNED_FROM, deepcopy=False), study.record.system_attrs)
 
 
 def _known_trials(study: OpenStudy) -> KnownTrials:
