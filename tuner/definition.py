@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -25,7 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tuner.errors import FieldError, InvalidInput
-from tuner.trial import Trial
+from tuner.trial import ParameterValue, Trial
 
 LARGEST_INTEGER = 2**53 - 1
 """Integers beyond it lose digits in JSON and in a float64, which is what samplers compute in."""
@@ -47,6 +48,13 @@ def without_nul(text: str) -> str:
     return text
 
 
+def _not_whole(value: Any) -> Any:
+    """Keep a whole number that is out of bounds from being taken for a real one, and losing its last digits."""
+    if isinstance(value, int):
+        raise PydanticCustomError("whole_number", "Input should be a real number")
+    return value
+
+
 def _about(field: str, message: str) -> PydanticCustomError:
     """An error of a whole model that is about one field of it; ``ctx.field`` carries the name."""
     return PydanticCustomError("value_error", "{message}", {"message": message, "field": field})
@@ -64,7 +72,8 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValida
 Seed = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Bound = Annotated[float, Field(ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
 IntegerBound = Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
-Choice = bool | IntegerBound | float | Annotated[str, StringConstraints(max_length=500), AfterValidator(without_nul)]
+Real = Annotated[float, BeforeValidator(_not_whole)]
+Choice = bool | IntegerBound | Real | Annotated[str, StringConstraints(max_length=500), AfterValidator(without_nul)]
 Scale = Literal["linear", "log"]
 
 
@@ -211,20 +220,25 @@ class StudyDefinition(Strict):
     notes: Text = ""
     tags: Annotated[list[Tag], Field(max_length=50)] = []
 
-    def check_point(self, parameters: Mapping[str, Any]) -> None:
-        """Check a chosen point: exactly this search space's parameters, each within its range.
+    def point(self, parameters: Mapping[str, Any]) -> dict[str, ParameterValue]:
+        """A chosen point as this study keeps it: in the order of the search space, numbers of the range's own type.
 
         Raises:
             InvalidInput: names each parameter that is missing, unknown, of a wrong type or out of range.
         """
         problems = [FieldError(name, "is not in the search space") for name in parameters.keys() - self.search_space]
+        kept: dict[str, ParameterValue] = {}
         for name, parameter in self.search_space.items():
             if name not in parameters:
                 problems.append(FieldError(name, "is missing"))
-            elif (problem := _misfit(parameter, parameters[name])) is not None:
-                problems.append(FieldError(name, problem))
+                continue
+            try:
+                kept[name] = _fitting(parameter, parameters[name])
+            except ValueError as misfit:
+                problems.append(FieldError(name, str(misfit)))
         if problems:
             raise InvalidInput(*problems)
+        return kept
 
 
 class Spent(BaseModel):
@@ -261,16 +275,22 @@ class Study(BaseModel):
     best: Trial | None
 
 
-def _misfit(parameter: FloatRange | IntRange | Choices, value: Any) -> str | None:
-    """Why a value does not belong to a parameter, or None."""
+def _fitting(parameter: FloatRange | IntRange | Choices, value: Any) -> ParameterValue:
+    """The value as the parameter's own.
+
+    Raises:
+        ValueError: it is none of its values; the message says why.
+    """
     if isinstance(parameter, Choices):
-        if any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in parameter.choices):
-            return None
-        return f"must be one of {parameter.choices}"
+        for choice in parameter.choices:
+            # True equals 1, but is another choice; 1.0 for 1 is the same number.
+            if value == choice and isinstance(value, bool) == isinstance(choice, bool):
+                return choice
+        raise ValueError(f"must be one of {parameter.choices}")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "must be a number"
+        raise ValueError("must be a number")
     if isinstance(parameter, IntRange) and not isinstance(value, int):
-        return "must be a whole number"
+        raise ValueError("must be a whole number")
     if not parameter.low <= value <= parameter.high:
-        return f"must lie in [{parameter.low}, {parameter.high}]"
-    return None
+        raise ValueError(f"must lie in [{parameter.low}, {parameter.high}]")
+    return value if isinstance(parameter, IntRange) else float(value)

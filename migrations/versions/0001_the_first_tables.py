@@ -63,7 +63,7 @@ def upgrade() -> None:
         sa.Column("distributions", sa.Text(), nullable=True),
         sa.Column("values", sa.Text(), nullable=True),
         sa.Column("objective_value", sa.Double(), nullable=True),
-        sa.Column("steps_run", sa.Integer(), nullable=True),
+        sa.Column("steps_run", sa.BigInteger(), nullable=True),
         sa.Column("gradient_evaluations", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("reserved_evaluations", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("outcome", sa.String(length=32), nullable=True),
@@ -96,6 +96,9 @@ def upgrade() -> None:
         "tuner_trial",
         ["study_id", "state", "objective_value"],
         unique=False,
+    )
+    op.create_index(
+        "ix_tuner_trial_study_id_state_number", "tuner_trial", ["study_id", "state", "number"], unique=False
     )
 
     op.create_table(

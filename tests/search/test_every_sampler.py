@@ -71,7 +71,7 @@ def quick(name: str, space: Mapping[str, Any] = RATE_AND_STEPS, seed: int = 0) -
 
 def in_space(parameters: Mapping[str, Any], definition: StudyDefinition, space: Mapping[str, Any]) -> None:
     assert list(parameters) == list(space)
-    definition.check_point(parameters)
+    definition.point(parameters)
     for name, value in parameters.items():
         kind = space[name]["type"]
         if kind == "categorical":

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.service.definitions import complete, external, registered
+from tests.service.definitions import SPACE, complete, external, registered
 from tuner.errors import InvalidInput, ReadOnlyStudy
 from tuner.service import studies, trials
 from tuner.service.ask import ask
@@ -18,7 +18,7 @@ def test_trials_are_numbered_on_and_lie_in_the_search_space(database: Database) 
     leases = ask(database, "resnet", count=3).trials + ask(database, "resnet", count=2).trials
     assert [lease.number for lease in leases] == [0, 1, 2, 3, 4]
     for lease in leases:
-        external().check_point(lease.parameters)
+        external().point(lease.parameters)
         assert lease.attempt == 1
 
 
@@ -122,6 +122,44 @@ def test_a_batch_for_a_training_client_is_filled_up(database: Database) -> None:
     assert len(ask(database, "resnet", count=3).trials) == 3
 
 
+def enqueue_steps(database: Database, *steps: int) -> None:
+    for count in steps:
+        trials.enqueue(database, "line-fit", {"learning_rate": 0.1, "steps": count})
+
+
+def test_work_that_was_begun_goes_before_enqueued_points_that_the_budget_cannot_pay(database: Database) -> None:
+    studies.create(database, registered(budget={"gradient_evaluations": 100}))
+    enqueue_steps(database, 200)
+    (begun,) = ask(database, "line-fit").trials
+    trials.release(database, "line-fit", [(begun.number, begun.attempt)])
+    (again,) = ask(database, "line-fit").trials
+    assert (again.number, again.attempt) == (begun.number, 2)
+
+
+def test_an_enqueued_point_that_is_too_dear_stands_in_nobodys_way(database: Database) -> None:
+    studies.create(database, registered(budget={"gradient_evaluations": 150}))
+    enqueue_steps(database, *[200] * 120, 5)
+    (lease,) = ask(database, "line-fit").trials
+    assert lease.parameters["steps"] == 5
+
+
+def test_a_requeued_trial_is_not_counted_as_begun_again(database: Database) -> None:
+    studies.create(database, external(budget={"trials": 2}))
+    (first,) = ask(database, "resnet").trials
+    trials.release(database, "resnet", [(first.number, first.attempt)])
+    queued = trials.enqueue(database, "resnet", {"learning_rate": 0.1, "steps": 1})
+    assert [lease.number for lease in ask(database, "resnet", count=2).trials] == [first.number, queued.number]
+
+
+def test_a_chosen_number_is_kept_as_the_search_space_has_it(database: Database) -> None:
+    space = {**SPACE, "steps": {"type": "categorical", "choices": [10, 200]}}
+    studies.create(database, registered(search_space=space, budget={"gradient_evaluations": 20}))
+    queued = trials.enqueue(database, "line-fit", {"learning_rate": 1, "steps": 200.0})
+    assert queued.parameters == {"learning_rate": 1.0, "steps": 200}
+    assert [type(value) for value in queued.parameters.values()] == [float, int]
+    assert [lease.parameters["steps"] for lease in ask(database, "line-fit", count=2).trials] == [10]
+
+
 def test_an_exhausted_grid_completes_the_study(database: Database) -> None:
     space = {
         "learning_rate": {"type": "categorical", "choices": [0.1, 0.2, 0.3]},
@@ -133,6 +171,7 @@ def test_an_exhausted_grid_completes_the_study(database: Database) -> None:
     tell(database, "line-fit", [complete(lease) for lease in leases])
     assert ask(database, "line-fit").study_state == "completed"
     assert studies.get(database, "line-fit")[0].state_reason == "every point of the grid has been tried"
+    assert studies.change(database, "line-fit", {"notes": "seen"})[0].state == "completed"
 
 
 def test_an_optuna_programs_study_is_read_only(database: Database) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.definitions import SPACE, registered
+from tests.service.definitions import SPACE, external, registered
 from tuner.definition import StudyDefinition
 from tuner.errors import InvalidInput
 from tuner.service.resolution import resolve
@@ -24,6 +24,10 @@ LOSS_OF_DATA: dict[str, Any] = {"objective": {"name": "logistic_regression", "se
         ({"objective": {"name": "line_fitt"}}, "objective.name"),
         ({"objective": {"name": "line_fit", "settings": {"sead": 5}}}, "objective.settings.sead"),
         ({"objective": {"name": "line_fit", "settings": {"seed": True}}}, "objective.settings.seed"),
+        (
+            {"budget": {"gradient_evaluations": 2}} | space(steps={"type": "int", "low": 5, "high": 5}),
+            "budget.gradient_evaluations",
+        ),
         ({"sampler": {"name": "tpee"}}, "sampler.name"),
         ({"sampler": {"name": "tpe", "settings": {"startup": 5}}}, "sampler.settings.startup"),
         ({"goal": {"minimize": "accuracy"}}, "goal.minimize"),
@@ -45,6 +49,13 @@ def test_what_no_registry_knows_is_named(changes: dict[str, Any], field: str) ->
     with pytest.raises(InvalidInput) as caught:
         resolve(registered(**changes))
     assert [error.field for error in caught.value.fields] == [field]
+
+
+def test_evaluations_are_a_budget_only_where_steps_are_searched() -> None:
+    with pytest.raises(InvalidInput, match="the search space has none"):
+        resolve(
+            external(search_space={"width": {"type": "int", "low": 1, "high": 9}}, budget={"gradient_evaluations": 9})
+        )
 
 
 def test_every_mistake_is_named_at_once() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.service.definitions import complete, external, registered
+from tests.service.definitions import SPACE, complete, external, registered
+from tuner.definition import StudyDefinition
 from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyNotFound, StudyState
 from tuner.service import studies
 from tuner.service.ask import ask
@@ -30,6 +31,15 @@ def test_another_definition_of_the_same_name_is_refused_by_the_fields_that_diffe
     studies.create(database, registered())
     with pytest.raises(StudyExists, match="budget, sampler differ"):
         studies.create(database, registered(budget={"trials": 7}, sampler={"name": "random", "seed": 1}))
+
+
+def test_what_python_takes_for_equal_is_another_definition(database: Database) -> None:
+    def with_choices(*choices: object) -> StudyDefinition:
+        return external(search_space={**SPACE, "warm_start": {"type": "categorical", "choices": list(choices)}})
+
+    studies.create(database, with_choices(1, 0))
+    with pytest.raises(StudyExists, match="search_space"):
+        studies.create(database, with_choices(True, False))
 
 
 def test_an_unknown_study_is_not_found(database: Database) -> None:

@@ -10,6 +10,7 @@ from tests.service.definitions import complete, external, registered
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, TrialNotFound
 from tuner.service import studies, trials
 from tuner.service.ask import ask
+from tuner.service.report import append_points
 from tuner.service.tell import Ending, NewPoints, tell
 from tuner.storage.database import Database
 from tuner.trial import Outcome, Trial
@@ -113,9 +114,24 @@ def test_curves_are_kept_whole_and_shown_with_their_extremes(database: Database)
     assert all(values[step] == value for step, value in zip(shown.steps, shown.values, strict=True))
 
 
-@pytest.mark.parametrize("numbers", [[], [0, 0]])
-def test_nothing_to_tell_is_no_error_and_twice_in_a_call_is(database: Database, numbers: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("losses", "answers"), [([], []), ([0.5, 0.5], [Trial, Trial]), ([0.5, 0.4], [Trial, AlreadyTold])]
+)
+def test_a_call_may_repeat_itself_but_not_contradict_itself(
+    database: Database, losses: list[float], answers: list[type]
+) -> None:
     studies.create(database, external())
-    leases = ask(database, "resnet", count=1).trials
-    answers = tell(database, "resnet", [complete(leases[number]) for number in numbers])
-    assert [type(answer) for answer in answers] == [Trial, AlreadyTold][: len(numbers)]
+    (lease,) = ask(database, "resnet").trials
+    told = tell(database, "resnet", [complete(lease, loss) for loss in losses])
+    assert [type(answer) for answer in told] == answers
+    if losses:
+        assert trials.get(database, "resnet", lease.number).values == {"loss": losses[0]}
+        assert studies.get(database, "resnet")[0].spent.gradient_evaluations == lease.parameters["steps"]
+
+
+def test_a_pruned_trial_spends_what_its_curve_shows(database: Database) -> None:
+    studies.create(database, external(budget={"gradient_evaluations": 1000}))
+    (lease,) = ask(database, "resnet").trials
+    append_points(database, "resnet", [(lease.number, lease.attempt, [NewPoints("loss", [1, 2, 3], [3.0, 2.0, 1.0])])])
+    tell(database, "resnet", [Ending(lease.number, lease.attempt, "pruned", reason="no use")])
+    assert studies.get(database, "resnet")[0].spent.gradient_evaluations == 3

@@ -17,6 +17,9 @@ from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Asked, Lease
 
+ENQUEUED_PAGE = 100
+"""Enqueued trials that are looked at in one query."""
+
 RETRY_AFTER = 1.0
 """Seconds after which to ask again while others hold what is left of the budget."""
 
@@ -63,32 +66,42 @@ def ask_of(study: OpenStudy, terms: Terms) -> Asked:
 
 def _lease(study: OpenStudy, terms: Terms) -> list[TrialRecord]:
     """Trials that the budget allows: waiting ones, then new ones."""
-    # Counted only where it matters: an ask must not get slower as the study grows.
-    limited = study.definition.budget.parallel_trials is not None
-    running = trials.count_running(study.connection, study.record.id) if limited else 0
-    allowed = budget.allowance(study.definition, study.record, running)
-    wanted = terms.count if allowed.running is None else min(terms.count, allowed.running)
+    wanted = terms.count
+    parallel = study.definition.budget.parallel_trials
+    if parallel is not None:
+        wanted = min(wanted, max(0, parallel - trials.count_running(study.connection, study.record.id)))
     over = budget.exhausted(study.definition, study.record, study.moment) is not None
-    if over:
-        allowed = Allowance(trials=0, evaluations=0, running=allowed.running)
-    leased = _lease_waiting(study, allowed, wanted, terms)
-    if not over and (study.definition.objective is None or not leased):
-        leased += _lease_new(study, _after(allowed, study, leased), wanted - len(leased), terms)
+    room = budget.NOTHING if over else budget.allowance(study.definition, study.record)
+    chosen, room = _choose_waiting(study, room, wanted)
+    leased = _lease_waiting(study, chosen, terms)
+    if study.definition.objective is None or not leased:
+        leased += _lease_new(study, room, wanted - len(leased), terms)
     _account(study, leased)
     return leased
 
 
-def _lease_waiting(study: OpenStudy, allowed: Allowance, wanted: int, terms: Terms) -> list[TrialRecord]:
-    """Waiting trials. One that was begun before is paid for already; a first attempt needs the budget."""
-    chosen: list[TrialRecord] = []
-    for record in trials.waiting(study.connection, study.record.id, wanted) if wanted > 0 else []:
-        if record.attempt == 0:
-            room = _after(allowed, study, chosen)
-            if room.trials == 0:
-                continue
-            if room.evaluations is not None and budget.cost(study.definition, record.parameters) > room.evaluations:
-                continue
-        chosen.append(record)
+def _choose_waiting(study: OpenStudy, room: Allowance, wanted: int) -> tuple[list[TrialRecord], Allowance]:
+    """Waiting trials to lease, and what the budget then allows.
+
+    Those that were begun before go first: they are paid for. A first attempt needs the budget; one that is too dear
+    stands in nobody's way.
+    """
+    chosen = trials.waiting(study.connection, study.record.id, begun=True, size=wanted)
+    after = -1
+    while len(chosen) < wanted and room.trials != 0:
+        enqueued = trials.waiting(study.connection, study.record.id, begun=False, size=ENQUEUED_PAGE, after=after)
+        for record in enqueued:
+            rest = room.after(budget.cost(study.definition, record.parameters))
+            if rest is not None and len(chosen) < wanted:
+                chosen.append(record)
+                room = rest
+        if len(enqueued) < ENQUEUED_PAGE:
+            break
+        after = enqueued[-1].number
+    return chosen, room
+
+
+def _lease_waiting(study: OpenStudy, chosen: Sequence[TrialRecord], terms: Terms) -> list[TrialRecord]:
     if not chosen:
         return []
     reservations = [
@@ -110,7 +123,7 @@ def _lease_new(study: OpenStudy, room: Allowance, wanted: int, terms: Terms) -> 
     """Trials at points that the sampler chooses, as many as the budget has room for."""
     if room.trials is not None:
         wanted = min(wanted, room.trials)
-    if wanted <= 0 or room.evaluations == 0:
+    if wanted <= 0:
         return []
     numbers = range(study.record.next_number, study.record.next_number + wanted)
     known = history(study)
@@ -138,16 +151,6 @@ def _within_budget(study: OpenStudy, suggestions: Suggestions, evaluations: int 
             evaluations -= budget.cost(study.definition, parameters)
         points.append((parameters, suggestion.system_attrs))
     return points
-
-
-def _after(allowed: Allowance, study: OpenStudy, chosen: Sequence[TrialRecord]) -> Allowance:
-    """What is left of an allowance when the chosen trials, leased or about to be, are begun."""
-    begun = [record for record in chosen if record.attempt <= 1]
-    left = None if allowed.trials is None else allowed.trials - len(begun)
-    evaluations = allowed.evaluations
-    if evaluations is not None:
-        evaluations -= sum(budget.cost(study.definition, record.parameters) for record in begun)
-    return Allowance(left, evaluations, allowed.running)
 
 
 def _account(study: OpenStudy, leased: Sequence[TrialRecord]) -> None:

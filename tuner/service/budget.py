@@ -15,11 +15,22 @@ from tuner.storage.studies import StudyRecord
 
 @dataclass(frozen=True)
 class Allowance:
-    """What may be given out now; None is no limit. ``running`` counts the trials that could run beside the present."""
+    """What may be begun now: so many trials, of so many gradient evaluations together. None is no limit."""
 
     trials: int | None
     evaluations: int | None
-    running: int | None
+
+    def after(self, evaluations: int) -> "Allowance | None":
+        """What is left when one more trial of that cost is begun; None where it may not be."""
+        if self.trials == 0 or (self.evaluations is not None and evaluations > self.evaluations):
+            return None
+        return Allowance(
+            None if self.trials is None else self.trials - 1,
+            None if self.evaluations is None else self.evaluations - evaluations,
+        )
+
+
+NOTHING = Allowance(0, 0)
 
 
 def cost(definition: StudyDefinition, parameters: dict[str, Any]) -> int:
@@ -35,15 +46,14 @@ def cost_of_steps(definition: StudyDefinition, steps: int) -> int:
     return steps + 1 if definition.objective is not None else steps
 
 
-def allowance(definition: StudyDefinition, study: StudyRecord, running: int) -> Allowance:
+def allowance(definition: StudyDefinition, study: StudyRecord) -> Allowance:
     """What the budget still allows."""
     budget = definition.budget
     left = None if budget.trials is None else max(0, budget.trials - study.started_trials)
     evaluations = budget.gradient_evaluations
     if evaluations is not None:
         evaluations = max(0, evaluations - study.spent_evaluations - study.reserved_evaluations)
-    parallel = None if budget.parallel_trials is None else max(0, budget.parallel_trials - running)
-    return Allowance(left, evaluations, parallel)
+    return Allowance(left, evaluations)
 
 
 def clip(definition: StudyDefinition, parameters: dict[str, Any], evaluations: int | None) -> dict[str, Any] | None:
@@ -75,7 +85,7 @@ def exhausted(definition: StudyDefinition, study: StudyRecord, moment: datetime)
         return f"the budget of {budget.seconds:g} seconds is spent"
     if budget.gradient_evaluations is not None:
         left = budget.gradient_evaluations - study.spent_evaluations
-        if left < _least_cost(definition):
+        if left < least_cost(definition):
             return f"the budget of {budget.gradient_evaluations} gradient evaluations is spent"
     return None
 
@@ -87,7 +97,8 @@ def seconds(study: StudyRecord, moment: datetime) -> float:
     return ((study.finished_at or moment) - study.started_at).total_seconds() - study.idle_seconds
 
 
-def _least_cost(definition: StudyDefinition) -> int:
+def least_cost(definition: StudyDefinition) -> int:
+    """Gradient evaluations of the cheapest trial of the search space."""
     match definition.search_space.get("steps"):
         case IntRange(low=low):
             return cost_of_steps(definition, low)

@@ -13,6 +13,7 @@ from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
 from tuner.objectives import Objective, Stochastic, Validated
 from tuner.search import resolve_sampler
+from tuner.service import budget
 
 LARGEST_RATE = 1e12
 
@@ -62,8 +63,25 @@ def resolve(definition: StudyDefinition) -> StudyDefinition:
         problems = list(_outside("search_space.steps", definition.search_space["steps"], CLIENT_STEPS))
         if problems:
             raise InvalidInput(*problems)
+    check_budget(definition)
     sampler = resolve_sampler(definition.sampler, definition.search_space)
     return definition.model_copy(update={"objective": choice, "sampler": sampler})
+
+
+def check_budget(definition: StudyDefinition) -> None:
+    """Check that the search space and the budget of gradient evaluations have to do with each other.
+
+    Raises:
+        InvalidInput: no trial would spend any of the budget, or it does not afford a single one.
+    """
+    field, limit = "budget.gradient_evaluations", definition.budget.gradient_evaluations
+    if limit is None:
+        return
+    if "steps" not in definition.search_space:
+        raise InvalidInput.at(field, "is counted by steps, and the search space has none: limit the trials instead")
+    least = budget.least_cost(definition)
+    if limit < least:
+        raise InvalidInput.at(field, f"does not afford one trial: the cheapest takes {least}")
 
 
 def _check_registered(definition: StudyDefinition, objective: Objective) -> None:

@@ -1,5 +1,6 @@
 """Use cases of studies: create, read, list, change, pause, resume, stop, delete. One transaction each."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from tuner.definition import STUDY_NAME, Spent, Study, StudyDefinition
 from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyState
 from tuner.service import budget
 from tuner.service.open_study import definition_of, open_study
-from tuner.service.resolution import resolve
+from tuner.service.resolution import check_budget, resolve
 from tuner.service.trials import page_number
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database, now
@@ -130,8 +131,9 @@ def change(
             definition = StudyDefinition.model_validate(document)
         except ValidationError as error:
             raise InvalidInput.from_validation(error.errors(), document) from None
+        check_budget(definition)
         columns: dict[str, Any] = {"definition": definition.model_dump(mode="json"), "version": record.version + 1}
-        if record.state == "completed" and budget.exhausted(definition, record, moment) is None:
+        if "budget" in changes and record.state == "completed" and budget.exhausted(definition, record, moment) is None:
             columns |= _active_again(record, moment)
         studies.change(connection, record.id, **columns)
         open_study(connection, name).complete_if_spent()
@@ -219,7 +221,8 @@ def _move(database: Database, name: str, sources: set[str], target: str, reason:
 def _require_same(record: StudyRecord, resolved: StudyDefinition) -> None:
     asked = resolved.model_dump(mode="json")
     found = record.definition or {}
-    different = sorted(field for field in asked if found.get(field) != asked[field])
+    # Compared as JSON: to Python, true is 1.
+    different = sorted(field for field in asked if json.dumps(found.get(field)) != json.dumps(asked[field]))
     if different:
         raise StudyExists(
             f"a study named {record.name!r} exists with another definition: {', '.join(different)} "

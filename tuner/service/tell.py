@@ -61,12 +61,12 @@ def tell(database: Database, name: str, endings: Sequence[Ending]) -> list[Trial
         settled: dict[int, tuple[TrialRecord, Ending]] = {}
         for position, ending in enumerate(endings):
             try:
-                record = _judge(study, known.get(ending.number), ending, set(settled))
+                record = _judge(study, known.get(ending.number), ending, settled)
             except TunerError as error:
                 refusals[position] = error
                 continue
             if record.state not in trials.FINISHED:
-                settled[record.number] = (record, ending)
+                settled.setdefault(record.number, (record, ending))
         stored = known | _settle(study, list(settled.values()))
         return [refusals.get(position) or stored[number].view() for position, number in enumerate(numbers)]
 
@@ -104,7 +104,12 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
     return {record.number: replace(record, **change) for record, change in zip(records, changes, strict=True)}
 
 
-def _judge(study: OpenStudy, record: TrialRecord | None, ending: Ending, settled: set[int]) -> TrialRecord:
+def _judge(
+    study: OpenStudy,
+    record: TrialRecord | None,
+    ending: Ending,
+    settled: Mapping[int, tuple[TrialRecord, Ending]],
+) -> TrialRecord:
     """The trial that an ending may settle, or has settled before with the same result.
 
     Raises:
@@ -114,12 +119,13 @@ def _judge(study: OpenStudy, record: TrialRecord | None, ending: Ending, settled
         raise TrialNotFound(f"study {study.record.name!r} has no trial {ending.number}")
     if ending.attempt != record.attempt or record.attempt == 0:
         raise LeaseLost(f"trial {record.number} is at attempt {record.attempt}, not {ending.attempt}")
-    if record.number in settled:
-        raise AlreadyTold(f"trial {record.number} is told twice in one call")
+    first = None
     if record.state in trials.FINISHED:
-        if (record.state, record.values or {}, record.reason) == (ending.state, _encoded(ending.values), ending.reason):
-            return record
-        raise AlreadyTold(f"trial {record.number} is {record.state} already, with another result")
+        first = (record.state, record.values or {}, record.reason)
+    elif record.number in settled:
+        first = _result(settled[record.number][1])
+    if first is not None and first != _result(ending):
+        raise AlreadyTold(f"trial {record.number} is {first[0]} already, with another result")
     metric = study.definition.goal.metric
     if ending.state == "complete" and metric not in ending.values:
         raise InvalidInput.at(f"values.{metric}", "is missing: it is the study's goal")
@@ -131,9 +137,12 @@ def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[s
     steps_run = ending.steps_run
     if steps_run is None and ending.state == "complete" and isinstance(record.parameters.get("steps"), int):
         steps_run = record.parameters["steps"]
-    evaluations = ending.gradient_evaluations
-    if evaluations is None:
-        evaluations = 0 if steps_run is None else budget.cost_of_steps(study.definition, steps_run)
+    if ending.gradient_evaluations is not None:
+        evaluations = ending.gradient_evaluations
+    elif steps_run is not None:
+        evaluations = budget.cost_of_steps(study.definition, steps_run)
+    else:
+        evaluations = study.reported_evaluations(record)
     if record.state == "waiting":
         # A late result: what its attempt had reported was counted when it lost the lease.
         evaluations = max(0, evaluations - study.reported_evaluations(record))
@@ -152,6 +161,11 @@ def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[s
         "finished_at": study.moment,
         "updated_at": study.moment,
     }
+
+
+def _result(ending: Ending) -> tuple[str, dict[str, float | str], str | None]:
+    """What makes two endings the same result."""
+    return ending.state, _encoded(ending.values), ending.reason
 
 
 def _encoded(values: Mapping[str, float]) -> dict[str, float | str]:

@@ -33,11 +33,10 @@ def enqueue(database: Database, name: str, parameters: Mapping[str, Any]) -> Tri
     def work(connection: Connection) -> Trial:
         study = open_study(connection, name)
         try:
-            study.definition.check_point(parameters)
+            chosen = study.definition.point(parameters)
         except InvalidInput as error:
             raise error.within("parameters") from None
-        # In the order and under the key that Optuna programs look for.
-        chosen = {parameter: parameters[parameter] for parameter in study.definition.search_space}
+        # Optuna programs look for a chosen point under this key.
         return study.create_waiting((chosen, {"fixed_params": chosen})).view()
 
     return database.write(work)
@@ -87,7 +86,7 @@ def release(database: Database, name: str, held: Sequence[tuple[int, int]]) -> l
         records = trials.get_many(connection, study.record.id, [number for number, _ in held])
         given_back = [
             records[number]
-            for number, attempt in held
+            for number, attempt in dict.fromkeys(held)
             if number in records and records[number].state == "running" and records[number].attempt == attempt
         ]
         spent = [study.reported_evaluations(record) for record in given_back]

@@ -131,6 +131,8 @@ def lost(database: Database, pid: int) -> None:
     def work(connection: Connection) -> None:
         moment = now(connection)
         for worker_id in workers.running_as(connection, socket.gethostname(), pid):
+            for study_id in trials.studies_of_worker(connection, worker_id):
+                studies.get_by_id(connection, study_id, lock=True)
             trials.end_leases(connection, worker_id, moment)
             workers.change(connection, worker_id, stopped_at=moment, study=None, trials=0)
 

@@ -110,8 +110,8 @@ def new_columns(study: StudyRecord, template: FrozenTrial, moment: datetime) -> 
         name: distribution_to_json(distribution) for name, distribution in template.distributions.items()
     }
     if waiting and study.definition is not None:
-        parameters = template.params | template.system_attrs.get("fixed_params", {})
-        StudyDefinition.model_validate(study.definition).check_point(parameters)
+        chosen = template.params | template.system_attrs.get("fixed_params", {})
+        parameters = StudyDefinition.model_validate(study.definition).point(chosen)
         found = None
     return {
         "state": STATE[template.state].value,

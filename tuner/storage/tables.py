@@ -142,7 +142,7 @@ trial = Table(
     Column("values", Json),
     # The goal's metric where it is finite: what "best" orders by.
     Column("objective_value", Double),
-    Column("steps_run", Integer),
+    Column("steps_run", BigInteger),
     # Spent, by all attempts; and set aside for the running one.
     Column("gradient_evaluations", BigInteger, nullable=False, server_default=text("0")),
     Column("reserved_evaluations", BigInteger, nullable=False, server_default=text("0")),
@@ -166,6 +166,7 @@ trial = Table(
     UniqueConstraint("study_id", "number"),
     CheckConstraint("state IN ('waiting', 'running', 'complete', 'failed', 'pruned')", name="state"),
     Index(None, "study_id", "state", "objective_value"),
+    Index(None, "study_id", "state", "number"),
     Index(None, "state", "lease_expires_at"),
     sqlite_autoincrement=True,
 )

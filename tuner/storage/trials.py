@@ -166,14 +166,27 @@ def any_open(connection: Connection, study_id: int) -> bool:
     return connection.execute(running).first() is not None or connection.execute(requeued).first() is not None
 
 
-def waiting(connection: Connection, study_id: int, size: int) -> list[TrialRecord]:
-    """Up to ``size`` waiting trials by number, those that nobody else is taking."""
+def waiting(connection: Connection, study_id: int, *, begun: bool, size: int, after: int = -1) -> list[TrialRecord]:
+    """Up to ``size`` waiting trials by number, those after the number ``after``.
+
+    Args:
+        connection: in whose transaction.
+        study_id: of which study.
+        begun: those that were leased before, or those that never were.
+        size: how many at most.
+        after: where the last page ended.
+    """
     statement = (
         select(table)
-        .where(table.c.study_id == study_id, table.c.state == "waiting")
+        .where(
+            table.c.study_id == study_id,
+            table.c.state == "waiting",
+            table.c.number > after,
+            table.c.attempt > 0 if begun else table.c.attempt == 0,
+        )
         .order_by(table.c.number)
         .limit(size)
-        .with_for_update(skip_locked=True)
+        .with_for_update()
     )
     return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
 
@@ -256,8 +269,14 @@ def renew(connection: Connection, held: Iterable[tuple[int, int]], moment: datet
     return renewed
 
 
+def studies_of_worker(connection: Connection, worker: str) -> list[int]:
+    """The studies of which a worker holds trials, ascending."""
+    statement = select(table.c.study_id).where(table.c.state == "running", table.c.worker == worker).distinct()
+    return sorted(connection.scalars(statement))
+
+
 def end_leases(connection: Connection, worker: str, moment: datetime) -> None:
-    """Let the leases of a worker be over from this moment on."""
+    """Let the leases of a worker be over from this moment on. The caller holds its studies."""
     connection.execute(
         update(table).where(table.c.state == "running", table.c.worker == worker).values(lease_expires_at=moment)
     )
