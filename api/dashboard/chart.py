@@ -109,4 +109,4 @@ def _heights(low: float, high: float, logarithmic: bool) -> list[float]:
     if logarithmic and math.floor(high) > math.ceil(low):
         first, last = math.ceil(low), math.floor(high)
         return [float(power) for power in range(first, last + 1, math.ceil((last - first + 1) / 6))]
-    return [low + (high / 2 - low / 2) * share for share in (0.2, 0.7, 1.2, 1.7)]
+    return [low * (1 - share) + high * share for share in (0.1, 0.35, 0.6, 0.85)]
