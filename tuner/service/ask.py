@@ -17,8 +17,8 @@ from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Asked, Lease
 
-ENQUEUED_PAGE = 100
-"""Enqueued trials that are looked at in one query."""
+WAITING_PAGE = 100
+"""Waiting trials that are looked at in one query, at least."""
 
 RETRY_AFTER = 1.0
 """Seconds after which to ask again while others hold what is left of the budget."""
@@ -86,18 +86,19 @@ def _choose_waiting(study: OpenStudy, room: Allowance, wanted: int) -> tuple[lis
     Those that were begun before go first: they are paid for. A first attempt needs the budget; one that is too dear
     stands in nobody's way.
     """
-    chosen = trials.waiting(study.connection, study.record.id, begun=True, size=wanted)
-    after = -1
-    while len(chosen) < wanted and room.trials != 0:
-        enqueued = trials.waiting(study.connection, study.record.id, begun=False, size=ENQUEUED_PAGE, after=after)
-        for record in enqueued:
-            rest = room.after(budget.cost(study.definition, record.parameters))
+    chosen: list[TrialRecord] = []
+    size = max(wanted, WAITING_PAGE)
+    page = trials.waiting(study.connection, study.record.id, size=size) if wanted else []
+    while page:
+        for record in page:
+            paid = record.attempt > 0
+            rest = room if paid else room.after(budget.cost(study.definition, record.parameters))
             if rest is not None and len(chosen) < wanted:
                 chosen.append(record)
                 room = rest
-        if len(enqueued) < ENQUEUED_PAGE:
+        if len(page) < size or len(chosen) == wanted or room.trials == 0:
             break
-        after = enqueued[-1].number
+        page = trials.waiting(study.connection, study.record.id, size=size, after=page[-1].number)
     return chosen, room
 
 

@@ -18,8 +18,6 @@ from tuner.storage.frozen import distributions, frozen_trial
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
 
-UNFINISHED = ("waiting", "running")
-
 _ROWS_A_QUERY = 1000
 
 
@@ -43,13 +41,13 @@ class KnownTrials:
     def refresh(self, connection: Connection, study: StudyRecord) -> None:
         """Read what may have changed."""
         self.distributions |= search_space(study)
-        records = {record.number: record for record in trials.page(connection, study.id, states=UNFINISHED)}
-        finished_since = sorted(self._unfinished - records.keys())
-        for start in range(0, len(finished_since), _ROWS_A_QUERY):
-            records |= trials.get_many(connection, study.id, finished_since[start : start + _ROWS_A_QUERY])
+        changed: list[TrialRecord] = []
+        unfinished = sorted(self._unfinished)
+        for start in range(0, len(unfinished), _ROWS_A_QUERY):
+            some = unfinished[start : start + _ROWS_A_QUERY]
+            changed += trials.get_many(connection, study.id, some).values()
         newest = next(reversed(self._trials), -1)
-        records |= {record.number: record for record in trials.page(connection, study.id, after=newest)}
-        changed = sorted(records.values(), key=lambda record: record.number)
+        changed += trials.page(connection, study.id, after=newest)
         for trial in _frozen(connection, study, changed, with_curves=self._curves):
             self._trials[trial.number] = trial
             if trial.state.is_finished():

@@ -166,28 +166,20 @@ def any_open(connection: Connection, study_id: int) -> bool:
     return connection.execute(running).first() is not None or connection.execute(requeued).first() is not None
 
 
-def waiting(connection: Connection, study_id: int, *, begun: bool, size: int, after: int = -1) -> list[TrialRecord]:
-    """Up to ``size`` waiting trials by number, those after the number ``after``.
+def waiting(connection: Connection, study_id: int, *, size: int, after: int | None = None) -> list[TrialRecord]:
+    """Up to ``size`` waiting trials: those that were begun before, then those that never were, each by number.
 
-    Args:
-        connection: in whose transaction.
-        study_id: of which study.
-        begun: those that were leased before, or those that never were.
-        size: how many at most.
-        after: where the last page ended.
+    With ``after``, only those of the latter whose number is greater.
     """
     statement = (
         select(table)
-        .where(
-            table.c.study_id == study_id,
-            table.c.state == "waiting",
-            table.c.number > after,
-            table.c.attempt > 0 if begun else table.c.attempt == 0,
-        )
-        .order_by(table.c.number)
+        .where(table.c.study_id == study_id, table.c.state == "waiting")
+        .order_by(table.c.attempt == 0, table.c.number)
         .limit(size)
         .with_for_update()
     )
+    if after is not None:
+        statement = statement.where(table.c.attempt == 0, table.c.number > after)
     return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
 
 
