@@ -50,15 +50,15 @@ STUDIES: list[dict[str, Any]] = [
         "budget": {"trials": 60},
     },
     {
-        # Few samples and many weights: after some hundred steps the network only learns them by heart.
+        # Few samples and many weights: after some dozens of steps the network only learns them by heart.
         "name": "digits",
         "objective": {
             "name": "network",
-            "settings": {"data": "digits", "loss": "softmax", "hidden": 32, "train_fraction": 0.1},
+            "settings": {"data": "digits", "loss": "softmax", "hidden": 32, "train_fraction": 0.2},
         },
         "search_space": {
-            "learning_rate": {"type": "float", "low": 0.2, "high": 10.0, "scale": "log"},
-            "steps": {"type": "int", "low": 1, "high": 2000},
+            "learning_rate": {"type": "float", "low": 0.01, "high": 10.0, "scale": "log"},
+            "steps": {"type": "int", "low": 1, "high": 400},
         },
         "goal": {"minimize": "validation_loss"},
         "budget": {"trials": 60},
