@@ -13,8 +13,8 @@ from tuner.definition import STUDY_NAME, Spent, Study, StudyDefinition
 from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyState
 from tuner.service import budget
 from tuner.service.open_study import definition_of, open_study
+from tuner.service.paging import page_number
 from tuner.service.resolution import check_budget, resolve
-from tuner.service.trials import page_number
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyRecord

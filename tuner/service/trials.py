@@ -1,6 +1,5 @@
 """Use cases of single trials: enqueue a chosen point, renew and release leases, read trials and their curves."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Any
 from tuner.analysis.decimation import decimate
 from tuner.errors import InvalidInput, LeaseLost
 from tuner.service.open_study import open_study
+from tuner.service.paging import page_number
 from tuner.storage import curves, studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.trials import TrialRecord
@@ -163,17 +163,3 @@ def curve(database: Database, name: str, number: int, *, max_points: int | None 
 
 def _find(connection: Connection, name: str, number: int) -> TrialRecord:
     return trials.get(connection, studies.get(connection, name).id, number)
-
-
-def page_number(page_token: str | None) -> int | None:
-    """The number after which a page begins.
-
-    Raises:
-        InvalidInput: the token is none of ours.
-    """
-    if page_token is None:
-        return None
-    # Numbers are 32-bit integers in the database, and anything beyond is an error to PostgreSQL.
-    if re.fullmatch("[0-9]{1,10}", page_token) is None or int(page_token) >= 2**31:
-        raise InvalidInput.at("page_token", "is not a token that this list gave out")
-    return int(page_token)
