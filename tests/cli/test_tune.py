@@ -4,6 +4,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import optuna
 import pytest
 
 from tests.cli.commands import TUNER, refusal, strict_json, tuner
@@ -12,6 +13,7 @@ from tuner.cli.tune import read_assignments, read_range
 from tuner.errors import InvalidInput
 from tuner.objectives import create
 from tuner.service import studies
+from tuner.storage import TunerStorage
 from tuner.storage.database import Database
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -44,6 +46,32 @@ def test_a_losing_study_is_still_strict_json(database: Database) -> None:
     assert strict_json(ran.stdout)["best"] is None
     assert ran.returncode == 1
     assert ran.stderr == "tuner: no trial of line-fit has a finite loss\n"
+
+
+def test_what_an_objective_prints_is_none_of_the_document(database: Database) -> None:
+    flags = ["--trials", "3", "--steps", "5", "--database-url", database.url]
+    ran = tuner("tune", "talking_bowl", "--objectives", BOWLS, "--json", *flags)
+
+    assert strict_json(ran.stdout)["trials"] == 3
+    assert "printed" in ran.stderr
+    assert "written" in ran.stderr
+
+
+def test_an_objective_that_would_leave_is_no_success(database: Database) -> None:
+    flags = ["--trials", "3", "--database-url", database.url]
+    ran = tuner("tune", "leaving_bowl", "--objectives", BOWLS, *flags)
+
+    assert ran.returncode == 1
+    assert "3 of 3 trials failed: LeavingBowl.value_and_gradient: SystemExit: 0" in ran.stderr
+
+
+def test_optunas_studies_are_listed_with_their_best(database: Database) -> None:
+    study = optuna.create_study(storage=TunerStorage(database), study_name="Theirs")
+    study.optimize(lambda trial: trial.suggest_float("x", 1, 2), n_trials=3)
+    listed = tuner("study", "list", "--database-url", database.url).stdout
+
+    assert "Theirs" in listed
+    assert f"{study.best_value:.5g}" in listed
 
 
 def test_the_table_names_what_was_found(database: Database) -> None:
@@ -116,7 +144,9 @@ def test_interrupted_it_stops_the_study_and_prints_the_best_so_far(database: Dat
         out, err = process.communicate(timeout=12)
     study = study_of(database, "slow-bowl")
 
-    assert (process.returncode, err) == (130, "")
+    assert process.returncode == 130
+    assert err.startswith("Stopping: running trials may finish")
+    assert len(err.splitlines()) == 1
     assert strict_json(out)["best"]["loss"] >= 0
     assert study.state == "stopped"
     assert study.trials["running"] == 0

@@ -61,6 +61,14 @@ def test_an_sqlite_file_in_no_directory_is_an_error_of_ours(tmp_path: Path) -> N
         scalar(Database(f"sqlite:///{tmp_path}/absent/tuner.db"), "SELECT 1")
 
 
+def test_a_file_that_is_no_database_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("no database, " * 500)
+    database = Database(f"sqlite:///{tmp_path / 'notes.db'}")
+    with pytest.raises(DatabaseUnavailable, match="not a database"):
+        database.read(now)
+    database.close()
+
+
 def test_the_database_s_clock_is_aware_and_right(database: Database) -> None:
     before = datetime.now(UTC)
     moment = database.read(now)

@@ -1,5 +1,7 @@
 """Objectives that a user might bring: f(x) = x² from x = 1, each with a vice of its own."""
 
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -60,3 +62,27 @@ class CrookedBowl(Bowl):
 
     def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
         return np.ones(len(parameters) + 1), parameters
+
+
+@register("leaving_bowl")
+class LeavingBowl(Bowl):
+    """Takes the whole process for its own."""
+
+    def __init__(self, politely: bool = True) -> None:
+        super().__init__()
+        self.politely = politely
+
+    def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        if self.politely:
+            sys.exit(0)
+        raise KeyboardInterrupt
+
+
+@register("talking_bowl")
+class TalkingBowl(Bowl):
+    """Prints, in one way and another."""
+
+    def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        print("printed")
+        os.write(1, b"written\n")
+        return super().value_and_gradient(parameters)

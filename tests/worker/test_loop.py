@@ -115,6 +115,23 @@ def test_wrong_shapes_fail_the_trials_and_the_worker_goes_on(database: Database)
     assert study_of(database, "bowl").trials["complete"] == 3
 
 
+def test_an_objective_that_would_leave_fails_its_trials(database: Database) -> None:
+    studies.create(database, definition("leaving", "leaving_bowl", budget={"trials": 3}))
+    study = work_off(database, "leaving")
+    assert (study.state, study.trials["failed"]) == ("completed", 3)
+    assert "SystemExit" in (trials_of(database, "leaving")[0].reason or "")
+
+
+def test_trials_that_end_their_worker_in_disorder_are_quarantined(database: Database) -> None:
+    settings = {"politely": False}
+    studies.create(database, definition("leaving", "leaving_bowl", settings=settings, budget={"trials": 2}))
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            work_off(database, "leaving")
+    assert study_of(database, "leaving").state == "completed"
+    assert all(trial.quarantined for trial in trials_of(database, "leaving"))
+
+
 def test_studies_are_served_in_turn(database: Database) -> None:
     for name in ("one", "two"):
         studies.create(

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,6 @@ pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @contextmanager
 def local_processes(database: Database, count: int, grace_seconds: float = 5.0) -> Iterator[LocalProcesses]:
     environment = {
-        **os.environ,
         "TUNER_DATABASE_URL": database.url,
         "TUNER_OBJECTIVES": f'["{BOWLS}"]',
         "TUNER_LOG_LEVEL": "error",
@@ -70,3 +70,12 @@ def test_a_process_that_does_not_end_is_killed_and_its_trials_are_given_back(dat
         assert time.monotonic() - began < 2.5
 
     assert {trial.state for trial in trials_of(database, "stuck")} == {TrialState.WAITING}
+
+
+def test_processes_have_the_environment_of_the_one_that_starts_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "kept")
+    with local_processes(database, 1) as place:
+        [pid] = place.pids
+        eventually(lambda: b"PGPASSWORD=kept" in Path(f"/proc/{pid}/environ").read_bytes())

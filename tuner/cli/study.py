@@ -1,6 +1,5 @@
 """``tuner study``: look at the studies in a database."""
 
-import math
 from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -80,7 +79,8 @@ def result_table(found: "Study") -> "Table":
     table.add_row("study", found.name)
     table.add_row("state", found.state + (f": {found.state_reason}" if found.state_reason else ""))
     if found.best is None:
-        table.add_row("best", "no trial has a finite value")
+        finished = found.trials["complete"] > 0
+        table.add_row("best", "no trial has a finite value" if finished else "no trial is complete yet")
     else:
         for name, value in {**found.best.parameters, **(found.best.values or {})}.items():
             table.add_row(f"best {name.replace('_', ' ')}", number(value))
@@ -104,8 +104,8 @@ def _trials(found: "Study") -> str:
 def _best(found: "Study") -> tuple[str, str, str]:
     if found.best is None:
         return "", "", ""
-    metric = found.definition.goal.metric if found.definition else None
-    value = (found.best.values or {}).get(metric, math.nan) if metric else math.nan
+    values = found.best.values or {}
+    value = values[found.definition.goal.metric] if found.definition else next(iter(values.values()))
     parameters = found.best.parameters
     return number(value), number(parameters.get("learning_rate", "")), number(parameters.get("steps", ""))
 

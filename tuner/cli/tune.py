@@ -6,12 +6,13 @@ database, both run its trials.
 
 import json
 import math
+import os
 import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -77,6 +78,8 @@ def tune(settings: Settings, **options: Any) -> None:
     from tuner.service import studies
 
     document = definition_document(options)
+    # What an objective prints is not the document's.
+    stdout = _set_stdout_aside() if options["as_json"] else sys.stdout
     load_objectives(settings)
     try:
         with closing(open_database(settings)) as database:
@@ -87,7 +90,7 @@ def tune(settings: Settings, **options: Any) -> None:
     except InvalidInput as error:
         raise _by_option(error) from None
     if options["as_json"]:
-        click.echo(json.dumps(as_document(found), allow_nan=False, indent=2))
+        click.echo(json.dumps(as_document(found), allow_nan=False, indent=2), file=stdout)
     else:
         from rich.console import Console
 
@@ -96,6 +99,14 @@ def tune(settings: Settings, **options: Any) -> None:
         sys.exit(INTERRUPTED)
     if nothing is not None:
         raise TunerError(nothing)
+
+
+def _set_stdout_aside() -> TextIO:
+    """Standard output for the result alone: what else is written there, by whatever means, goes to stderr."""
+    sys.stdout.flush()
+    aside = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return aside
 
 
 def definition_document(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,14 +260,30 @@ def _run(database: "Database", name: str, settings: Settings) -> bool:
     try:
         _watch(database, name, place, Console(stderr=True))
     except KeyboardInterrupt:
+        click.echo(
+            f"Stopping: running trials may finish, in at most {settings.grace_seconds:g} s; Ctrl-C again ends at once.",
+            err=True,
+        )
         with suppress(StudyState):  # it has come to its end meanwhile
             studies.stop(database, name)
+        _stop(place, settings)
         return True
-    finally:
+    except BaseException:
         place.stop(settings.grace_seconds)
-    if place.failure is not None:
+        raise
+    place.stop(settings.grace_seconds)
+    if isinstance(place.failure, Exception):
         raise place.failure
+    if place.failure is not None:
+        raise TunerError(f"the objective ended its worker: {place.failure!r}")
     return False
+
+
+def _stop(place: "ThisProcess", settings: Settings) -> None:
+    try:
+        place.stop(settings.grace_seconds)
+    except KeyboardInterrupt:
+        place.stop(0)
 
 
 def _watch(database: "Database", name: str, place: "ThisProcess", console: "Console") -> None:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from tuner.errors import ObjectiveFailed
 from tuner.objectives.protocol import Array, Objective, Stochastic, Validated
 
+RAISED = (Exception, SystemExit)
+"""What other people's code may raise and is a failure of theirs: a call of ``sys.exit`` must not end a worker."""
+
 
 def start(objective: Objective, seed: int) -> Array:
     """The start x_0, shape (D,), in the dtype that the whole descent has (integers become float64).
@@ -23,7 +26,7 @@ def start(objective: Objective, seed: int) -> Array:
     question = "initial_parameters"
     try:
         answer = objective.initial_parameters(seed)
-    except Exception as error:
+    except RAISED as error:
         raise _raised(objective, question, error) from error
     parameters = _numbers(objective, question, answer, (objective.dimension,))
     return parameters.astype(parameters.dtype if parameters.dtype.kind == "f" else np.float64)
@@ -40,7 +43,7 @@ def evaluate(objective: Objective, parameters: Array) -> tuple[Array, Array]:
     question = "value_and_gradient"
     try:
         answer = objective.value_and_gradient(parameters)
-    except Exception as error:
+    except RAISED as error:
         raise _raised(objective, question, error) from error
     return _value_and_gradient(objective, question, answer, parameters)
 
@@ -52,7 +55,7 @@ def evaluate_sample(
     question = "sample_value_and_gradient"
     try:
         answer = objective.sample_value_and_gradient(parameters, rng, batch_size)
-    except Exception as error:
+    except RAISED as error:
         raise _raised(objective, question, error) from error
     return _value_and_gradient(objective, question, answer, parameters)
 
@@ -62,7 +65,7 @@ def evaluate_validation(objective: Validated, parameters: Array) -> Array:
     question = "validation_value"
     try:
         answer = objective.validation_value(parameters)
-    except Exception as error:
+    except RAISED as error:
         raise _raised(objective, question, error) from error
     return _numbers(objective, question, answer, parameters.shape[:1])
 
@@ -87,7 +90,7 @@ def _numbers(objective: object, question: str, answer: Any, shape: tuple[int, ..
     return numbers
 
 
-def _raised(objective: object, question: str, error: Exception) -> ObjectiveFailed:
+def _raised(objective: object, question: str, error: BaseException) -> ObjectiveFailed:
     return _failed(objective, question, f"{type(error).__name__}: {error}")
 
 

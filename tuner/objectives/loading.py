@@ -34,7 +34,7 @@ def load_entry_points() -> tuple[str, ...]:
             found = entry.load()
         except InvalidInput:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"entry point {entry.name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}"
             raise InvalidInput.at("objectives", reason) from error
         known = any(kind.factory is found for kind in registered().values())
@@ -60,7 +60,7 @@ def load_module(spec: str) -> tuple[str, ...]:
             module = _import_file(Path(key)) if is_file else _import_name(spec)
         except InvalidInput:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"{spec} cannot be imported: {type(error).__name__}: {error}"
             raise InvalidInput.at("objectives", reason) from error
         # A module that was imported earlier, by an entry point say, brings nothing new but what is its own.

@@ -116,7 +116,7 @@ def create(name: str, settings: Mapping[str, Any]) -> Objective:
         raise
     except ValueError as error:
         raise InvalidInput.at("settings", str(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ObjectiveFailed(f"{name} could not be made: {type(error).__name__}: {error}") from error
     if not isinstance(made, Objective):
         raise ObjectiveFailed(f"{name} is no objective: it needs dimension, initial_parameters and value_and_gradient")

@@ -125,19 +125,24 @@ def take(database: Database, name: str, *, worker: str, lease_seconds: float) ->
     return database.write(work)
 
 
-def lost(database: Database, pid: int) -> None:
-    """The worker process of this host and pid has died: its leases are over at once, and it is no longer listed."""
-
-    def work(connection: Connection) -> None:
-        moment = now(connection)
-        for worker_id in workers.running_as(connection, socket.gethostname(), pid):
-            for study_id in trials.studies_of_worker(connection, worker_id):
-                studies.get_by_id(connection, study_id, lock=True)
-            trials.end_leases(connection, worker_id, moment)
-            workers.change(connection, worker_id, stopped_at=moment, study=None, trials=0)
-
-    database.write(work)
+def crashed(database: Database, worker_id: str) -> None:
+    """The worker has ended in disorder: its leases are over at once, and it is no longer listed as alive."""
+    database.write(lambda connection: _take_leases(connection, worker_id))
     sweep(database)
+
+
+def lost(database: Database, pid: int) -> None:
+    """The worker process of this host and pid has died."""
+    for worker_id in database.read(lambda connection: workers.running_as(connection, socket.gethostname(), pid)):
+        crashed(database, worker_id)
+
+
+def _take_leases(connection: Connection, worker_id: str) -> None:
+    for study_id in trials.studies_of_worker(connection, worker_id):
+        studies.get_by_id(connection, study_id, lock=True)
+    moment = now(connection)
+    trials.end_leases(connection, worker_id, moment)
+    workers.change(connection, worker_id, stopped_at=moment, study=None, trials=0)
 
 
 def work_to_do(database: Database, objectives: Collection[str]) -> list[str]:

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from tuner.errors import DatabaseUnavailable, InvalidInput
@@ -76,7 +76,10 @@ class Database:
                         return work(connection)
             except NoConnection as error:
                 raise DatabaseUnavailable(f"every connection to the database {self.name} is busy") from error
-            except OperationalError as error:
+            except DatabaseError as error:
+                # Of its kinds, this one is the database's own trouble; and the bare one: not a database, a damaged one.
+                if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
+                    raise
                 if attempt == ATTEMPTS or not _is_passing(error):
                     raise DatabaseUnavailable(f"the database {self.name} does not serve: {error.orig}") from error
                 logger.info("transaction retried: %s", error.orig)
@@ -150,7 +153,7 @@ def _postgresql_engine(url: URL) -> Engine:
     return engine
 
 
-def _is_passing(error: OperationalError) -> bool:
+def _is_passing(error: DatabaseError) -> bool:
     """Whether the same transaction may succeed when tried again."""
     if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_SQLSTATES:
         return True

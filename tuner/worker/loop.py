@@ -110,7 +110,11 @@ class Worker:
         self._sweeper.stop()
         self._holding.stop()
         try:
-            self.give_back()
+            if error is None or isinstance(error, DatabaseUnavailable):
+                self.give_back()
+            else:
+                # Whatever it was, the trials may have to do with it: they are charged a lost lease.
+                workers.crashed(self._database, self.id)
         except DatabaseUnavailable as away:
             logger.warning("the worker could not sign off: %s", away)
 

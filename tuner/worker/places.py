@@ -7,6 +7,7 @@ machine, a cluster engine behind the same two verbs.
 
 import contextlib
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -91,13 +92,13 @@ class LocalProcesses:
     Args:
         database: where the workers say who they are.
         count: how many.
-        environment: of the processes. What they need to know is there and not in their arguments, which every user of
-            the machine can read: a database URL may hold a password.
+        environment: of the processes, beside this one's own. What they need to know is there and not in their
+            arguments, which every user of the machine can read: a database URL may hold a password.
     """
 
     def __init__(self, database: Database, count: int, environment: Mapping[str, str]) -> None:
         self._database = database
-        self._environment = dict(environment)
+        self._environment = {**os.environ, **environment}
         self._children = [_Child() for _ in range(count)]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="places", daemon=True)
