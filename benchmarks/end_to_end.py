@@ -27,7 +27,7 @@ _TRIALS = 200
 _RATE = (1e-4, 1.0)
 _STEPS = (1, 200)
 _GOALS = {"random": 20, "tpe": 5}
-_RUNS = 3
+_RUNS = 5
 
 
 def measure() -> list[Measurement]:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import StudyExists, StudyNotFound
@@ -87,7 +88,9 @@ def get(connection: Connection, name: str, *, lock: bool = False) -> StudyRecord
         StudyNotFound: there is none.
     """
     by_id = re.fullmatch(r"~([0-9]{1,18})", name)
-    return _one(connection, table.c.id == int(by_id[1]) if by_id else table.c.name == name, name, lock=lock)
+    if by_id:
+        return _one(connection, "id", int(by_id[1]), name, lock=lock)
+    return _one(connection, "name", name, name, lock=lock)
 
 
 def get_by_name(connection: Connection, name: str) -> StudyRecord:
@@ -96,7 +99,7 @@ def get_by_name(connection: Connection, name: str) -> StudyRecord:
     Raises:
         StudyNotFound: there is none.
     """
-    return _one(connection, table.c.name == name, name, lock=False)
+    return _one(connection, "name", name, name, lock=False)
 
 
 def get_by_id(connection: Connection, study_id: int, *, lock: bool = False) -> StudyRecord:
@@ -105,15 +108,28 @@ def get_by_id(connection: Connection, study_id: int, *, lock: bool = False) -> S
     Raises:
         StudyNotFound: there is none.
     """
-    return _one(connection, table.c.id == study_id, f"~{study_id}", lock=lock)
+    return _one(connection, "id", study_id, f"~{study_id}", lock=lock)
 
 
-def _one(connection: Connection, condition: ColumnElement[bool], name: str, *, lock: bool) -> StudyRecord:
-    statement = select(table).where(condition)
-    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+def _one(connection: Connection, column: str, key: int | str, name: str, *, lock: bool) -> StudyRecord:
+    row = connection.execute(_select_one(column, lock=lock), {"key": key}).one_or_none()
     if row is None:
         raise StudyNotFound(f"there is no study {name!r}")
     return StudyRecord(**row._mapping)
+
+
+# Making a statement takes longer than running one like these: what every ask and tell runs is made once.
+@cache
+def _select_one(column: str, *, lock: bool) -> Select[Any]:
+    statement = select(table).where(table.c[column] == bindparam("key"))
+    return statement.with_for_update() if lock else statement
+
+
+@cache
+def _update(columns: tuple[str, ...], added: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
+    values |= {name: table.c[name] + bindparam(f"plus_{name}") for name in added}
+    return update(table).where(table.c.id == bindparam("of_study")).values(**values)
 
 
 def page(
@@ -155,9 +171,11 @@ def active_and_started(connection: Connection) -> list[StudyRecord]:
 
 def change(connection: Connection, study_id: int, *, plus: Mapping[str, int] | None = None, **columns: Any) -> None:
     """Set columns of one study, and add to counting ones."""
-    added = {name: table.c[name] + amount for name, amount in (plus or {}).items() if amount}
+    added = {name: amount for name, amount in (plus or {}).items() if amount}
     if added or columns:
-        connection.execute(update(table).where(table.c.id == study_id).values(**columns, **added))
+        values = {f"new_{name}": value for name, value in columns.items()}
+        values |= {f"plus_{name}": amount for name, amount in added.items()}
+        connection.execute(_update(tuple(columns), tuple(added)), {"of_study": study_id, **values})
 
 
 def increase(connection: Connection, study_id: int, **amounts: int) -> None:

@@ -7,9 +7,10 @@ no row, whoever else is writing.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, func, insert, select, update
 
 from tuner.errors import TrialNotFound
 from tuner.storage.tables import attempt as attempt_table
@@ -81,12 +82,43 @@ class TrialRecord:
         )
 
 
+# Making a statement takes longer than running one like these: what every ask and tell runs is made once.
+_INSERT = insert(table).returning(table, sort_by_parameter_order=True)
+
+_OF_STUDY = select(table).where(table.c.study_id == bindparam("of_study"))
+
+_SELECT_MANY = _OF_STUDY.where(table.c.number.in_(bindparam("numbers", expanding=True)))
+
+
+@cache
+def _select_page(*, by_state: bool, after: bool, sized: bool) -> Select[Any]:
+    statement = _OF_STUDY.order_by(table.c.number)
+    if by_state:
+        statement = statement.where(table.c.state.in_(bindparam("states", expanding=True)))
+    if after:
+        statement = statement.where(table.c.number > bindparam("after"))
+    return statement.limit(bindparam("size")) if sized else statement
+
+
+@cache
+def _select_waiting(*, after: bool) -> Select[Any]:
+    statement = _OF_STUDY.where(table.c.state == "waiting").order_by(table.c.attempt == 0, table.c.number)
+    if after:
+        statement = statement.where(table.c.attempt == 0, table.c.number > bindparam("after"))
+    return statement.limit(bindparam("size")).with_for_update()
+
+
+@cache
+def _update(columns: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns if name != "id"}
+    return update(table).where(table.c.id == bindparam("trial_id")).values(**values)
+
+
 def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[TrialRecord]:
     """Insert trials (all with the same columns), in order."""
     if not rows:
         return []
-    statement = insert(table).returning(table, sort_by_parameter_order=True)
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement, list(rows))]
+    return [TrialRecord(**row._mapping) for row in connection.execute(_INSERT, list(rows))]
 
 
 def get(connection: Connection, study_id: int, number: int) -> TrialRecord:
@@ -116,8 +148,8 @@ def get_by_id(connection: Connection, trial_id: int, *, lock: bool = False) -> T
 
 def get_many(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, TrialRecord]:
     """The trials of those numbers that exist, by number."""
-    statement = select(table).where(table.c.study_id == study_id, table.c.number.in_(list(numbers)))
-    return {row.number: TrialRecord(**row._mapping) for row in connection.execute(statement)}
+    values = {"of_study": study_id, "numbers": list(numbers)}
+    return {row.number: TrialRecord(**row._mapping) for row in connection.execute(_SELECT_MANY, values)}
 
 
 def page(
@@ -129,14 +161,10 @@ def page(
     size: int | None = None,
 ) -> list[TrialRecord]:
     """Trials by number, those after the number ``after``; all of them where no ``size`` is given."""
-    statement = select(table).where(table.c.study_id == study_id).order_by(table.c.number)
-    if states is not None:
-        statement = statement.where(table.c.state.in_(states))
-    if after is not None:
-        statement = statement.where(table.c.number > after)
-    if size is not None:
-        statement = statement.limit(size)
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+    values = {"of_study": study_id, "states": states and list(states), "after": after, "size": size}
+    given = {name: value for name, value in values.items() if value is not None}
+    statement = _select_page(by_state=states is not None, after=after is not None, sized=size is not None)
+    return [TrialRecord(**row._mapping) for row in connection.execute(statement, given)]
 
 
 def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -171,16 +199,9 @@ def waiting(connection: Connection, study_id: int, *, size: int, after: int | No
 
     With ``after``, only those of the latter whose number is greater.
     """
-    statement = (
-        select(table)
-        .where(table.c.study_id == study_id, table.c.state == "waiting")
-        .order_by(table.c.attempt == 0, table.c.number)
-        .limit(size)
-        .with_for_update()
-    )
-    if after is not None:
-        statement = statement.where(table.c.attempt == 0, table.c.number > after)
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+    values = {"of_study": study_id, "size": size} | ({} if after is None else {"after": after})
+    statement = _select_waiting(after=after is not None)
+    return [TrialRecord(**row._mapping) for row in connection.execute(statement, values)]
 
 
 def best(connection: Connection, study_id: int, direction: str) -> TrialRecord | None:
@@ -283,10 +304,8 @@ def change_many(connection: Connection, changes: Sequence[dict[str, Any]]) -> No
     """Set the same columns of several trials in one statement; each change names its trial by ``id``."""
     if not changes:
         return
-    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in changes[0] if name != "id"}
-    statement = update(table).where(table.c.id == bindparam("trial_id")).values(**columns)
     connection.execute(
-        statement,
+        _update(tuple(changes[0])),
         [
             {"trial_id": change["id"], **{f"new_{name}": value for name, value in change.items() if name != "id"}}
             for change in changes
