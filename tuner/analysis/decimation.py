@@ -14,7 +14,7 @@ def decimate(values: NDArray[np.float64], max_points: int | None) -> NDArray[np.
 
     Args:
         values: the curve, shape (n,); non-finite values allowed.
-        max_points: at least 4; None keeps everything.
+        max_points: at least 5; None keeps everything.
     """
     count = len(values)
     if max_points is None or count <= max_points:
