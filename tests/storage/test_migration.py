@@ -33,7 +33,8 @@ def described(connection: Connection) -> dict[str, Any]:
 
     return {
         name: {
-            "columns": [column(each) for each in inspector.get_columns(name)],
+            # A column that came later stands last, wherever the models show it.
+            "columns": sorted(column(each) for each in inspector.get_columns(name)),
             "primary key": str(inspector.get_pk_constraint(name)),
             "foreign keys": by_name(inspector.get_foreign_keys(name)),
             "unique": by_name(inspector.get_unique_constraints(name)),

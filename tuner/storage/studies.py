@@ -29,6 +29,7 @@ class StudyRecord:
     state_reason: str | None
     objective: str | None
     version: int
+    sequence: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -7,6 +7,9 @@ One set of tables serves the service and, through ``TunerStorage``, any Optuna p
     tuner_trial         one row a trial: its point, its result, and its present lease
     tuner_attempt       one row a lease that ended without a result (lost or released)
     tuner_curve_block   blocks of curve points, many points a row
+    tuner_rung          what a trial was worth at a step at which the study's pruner compares trials
+    tuner_answer        answers to requests that carried an idempotency key, for those who ask again
+    tuner_deleted_study names of studies that are gone, for those who follow the events
     tuner_worker        one row a worker process, by an id that is never used again
 
 Spending is kept on the study's row, because an ask must not count trials; everything else that can be derived from
@@ -105,8 +108,10 @@ study = Table(
     Column("state_reason", Text),
     # The registered objective, where the service's own workers run its trials; NULL for the others.
     Column("objective", String(100)),
-    # Counts up with every change of the definition or the state: the ETag.
+    # Counts up with every change of the definition or the state, and when a trial is excluded: the ETag.
     Column("version", Integer, nullable=False, server_default=text("1")),
+    # Counts up with every write to the study or a trial of it: what events are numbered by.
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),
@@ -157,16 +162,23 @@ trial = Table(
     Column("worker", Text),
     Column("lease_expires_at", UtcTime),
     Column("lease_seconds", Double),
+    # What the present attempt has reported: its last step, and the goal's metric at its best so far (not finite: NULL).
+    Column("last_step", BigInteger),
+    Column("best_value", Double),
+    Column("best_step", BigInteger),
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),
     Column("updated_at", UtcTime, nullable=False),
+    # The study's sequence at the last write to this trial.
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),
     Column("user_attrs", Json, nullable=False),
     Column("system_attrs", Json, nullable=False),
     UniqueConstraint("study_id", "number"),
     CheckConstraint("state IN ('waiting', 'running', 'complete', 'failed', 'pruned')", name="state"),
     Index(None, "study_id", "state", "objective_value"),
     Index(None, "study_id", "state", "number"),
+    Index(None, "study_id", "sequence"),
     Index(None, "state", "lease_expires_at"),
     sqlite_autoincrement=True,
 )
@@ -195,6 +207,39 @@ curve_block = Table(
     Column("first_step", BigInteger, nullable=False),
     Column("last_step", BigInteger, nullable=False),
     Column("points", LargeBinary, nullable=False),
+)
+
+rung = Table(
+    "tuner_rung",
+    metadata,
+    Column("study_id", Key, ForeignKey("tuner_study.id", ondelete="CASCADE"), primary_key=True),
+    # Trials of one bracket are compared with each other; pruners without brackets have one.
+    Column("bracket", Integer, primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("trial_id", Key, ForeignKey("tuner_trial.id", ondelete="CASCADE"), primary_key=True),
+    # The goal's metric at its best up to that step; NULL where it never was finite.
+    Column("value", Double),
+    Index(None, "trial_id"),
+)
+
+answer = Table(
+    "tuner_answer",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    # A digest of the request: the same key with another one is refused.
+    Column("request", String(64), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Index(None, "created_at"),
+)
+
+deleted_study = Table(
+    "tuner_deleted_study",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("deleted_at", UtcTime, nullable=False),
+    Index(None, "deleted_at"),
 )
 
 worker = Table(

@@ -48,10 +48,14 @@ class TrialRecord:
     worker: str | None
     lease_expires_at: datetime | None
     lease_seconds: float | None
+    last_step: int | None
+    best_value: float | None
+    best_step: int | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime
+    sequence: int
     user_attrs: dict[str, Any]
     system_attrs: dict[str, Any]
 
