@@ -80,7 +80,7 @@ def read_improvements(connection: Connection, trial_ids: Sequence[int]) -> dict[
 def write_improvements(
     connection: Connection, study_id: int, improvements: Mapping[int, tuple[int, float] | None]
 ) -> None:
-    """Write the last improvements of trials, trial id → step and value, in place of those before; None: there is none."""
+    """Write the last improvements of trials, trial id → step and value, in place of those before; None is none."""
     if not improvements:
         return
     connection.execute(_DELETE_IMPROVEMENTS, {"trial_ids": list(improvements)})

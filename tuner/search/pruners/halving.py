@@ -5,7 +5,7 @@ from bisect import bisect
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
@@ -19,7 +19,10 @@ Factor = Annotated[int, Field(ge=2, le=1000)]
 
 
 class _Halving(RungPruner):
-    """The rule that both share. ``min_resource`` null: a hundredth of the highest steps."""
+    """The rule that both share."""
+
+    share: ClassVar[int]
+    """What part of the highest steps ``min_resource`` is where it is null: 10 is a tenth."""
 
     min_resource: StepCount | None = None
     reduction_factor: Factor = 4
@@ -28,7 +31,7 @@ class _Halving(RungPruner):
         """With its least resource filled in."""
         if self.min_resource is not None:
             return self
-        return self.model_copy(update={"min_resource": max(1, (most_steps(space) or 1) // 100)})
+        return self.model_copy(update={"min_resource": max(1, (most_steps(space) or 1) // self.share)})
 
     @property
     def _first(self) -> int:
@@ -58,8 +61,10 @@ class Asha(_Halving):
     Asynchronous successive halving: Li et al. (2020), A system for massively parallel hyperparameter tuning
     (arXiv:1810.05934), in the form of Ray Tune and Optuna, which stops trials instead of pausing them until a rung has
     filled. Rungs are ``min_resource · reduction_factor^(k + min_early_stopping_rate)``; ``min_resource`` null is a
-    hundredth of the highest steps.
+    tenth of the highest steps: earlier, the noise of a curve decides as much as its learning rate.
     """
+
+    share = 10
 
     min_early_stopping_rate: Annotated[int, Field(ge=0, le=100)] = 0
 
@@ -74,8 +79,10 @@ class Hyperband(_Halving):
     Li et al. (2018), Hyperband: a novel bandit-based approach to hyperparameter optimization (JMLR 18). Bracket 0
     begins to stop at ``min_resource``, each further one ``reduction_factor`` times later, the last one not at all.
     Trials go to the brackets in the paper's proportions, by their number alone. ``max_resource`` null is the highest
-    steps of the search space.
+    steps of the search space, ``min_resource`` null a hundredth of them: brackets that begin later make up for it.
     """
+
+    share = 100
 
     reduction_factor: Factor = 3
     max_resource: StepCount | None = None

@@ -3,27 +3,38 @@
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tuner.search.pruners.pruner import PEERS, Comparison, RungPruner, Step, StepCount
+from tuner.definition import SearchSpace
+from tuner.search.pruners.pruner import PEERS, Comparison, RungPruner, Step, StepCount, most_steps
 from tuner.search.pruners.rungs import GeometricRungs, LinearRungs, Rungs
 
 
 class _Quantile(RungPruner):
-    """The settings and the rule that both share."""
+    """The settings and the rule that both share.
+
+    The first values of a noisy curve say nothing yet about the trial. Half of all trials go on anyway, so a warm-up of
+    a tenth of the highest steps costs little, and by then a best value stands on many.
+    """
 
     n_startup_trials: Annotated[int, Field(ge=0, le=PEERS)] = 5
-    n_warmup_steps: Step = 0
+    n_warmup_steps: Step | None = None
     interval_steps: StepCount | None = None
+
+    def fitted(self, space: SearchSpace) -> Self:
+        """With its warm-up filled in."""
+        if self.n_warmup_steps is not None:
+            return self
+        return self.model_copy(update={"n_warmup_steps": (most_steps(space) or 0) // 10})
 
     def rungs(self, bracket: int) -> Rungs:  # noqa: ARG002
         """At each doubling from the end of the warm-up, or every ``interval_steps`` from there; none at step 0."""
         if self.interval_steps is None:
-            return GeometricRungs(max(1, self.n_warmup_steps), 2)
+            return GeometricRungs(self.n_warmup_steps or 1, 2)
         return LinearRungs(self.n_warmup_steps or self.interval_steps, self.interval_steps)
 
     def decisive(self, crossed: Sequence[int]) -> Sequence[int]:
@@ -53,7 +64,7 @@ class Median(_Quantile):
 
     Golovin et al. (2017), Google Vizier: a service for black-box optimization, section 3.2.2. As there, a trial is held
     to its *best* value so far, so the noise of its last one does not count; the peers are held to theirs, where Vizier
-    takes their running averages.
+    takes their running averages. ``n_warmup_steps`` null is a tenth of the highest steps.
     """
 
     def _share(self) -> float:
