@@ -217,7 +217,7 @@ def test_hyperband_compares_within_brackets(database: Database) -> None:
     brackets: dict[int, set[int]] = {}
     for bracket, _, number, _ in rows(database):
         brackets.setdefault(bracket, set()).add(number)
-    # 9, 5 and 3 of 17: with six more. The last bracket has no rungs.
+    # Three brackets, of which the last has no rungs.
     assert set(brackets) == {0, 1}
     assert not brackets[0] & brackets[1]
     stay = {number for members in brackets.values() for number in sorted(members)[: max(1, len(members) // 3)]}
