@@ -11,11 +11,16 @@ from sqlalchemy import Connection, event, func, select
 
 from tests.service.definitions import SPACE, external, registered
 from tuner.errors import InvalidInput
+from tuner.service import report as service_report
 from tuner.service import studies
+from tuner.service import trials as service_trials
 from tuner.service.ask import ask
+from tuner.service.leases import release
 from tuner.service.open_study import open_study
 from tuner.service.pruning import Advance, judge
+from tuner.service.report import NewPoints, Reported
 from tuner.service.resolution import resolve
+from tuner.storage import studies as studies_table
 from tuner.storage import trials
 from tuner.storage.database import Database
 from tuner.storage.tables import rung as table
@@ -35,62 +40,55 @@ def begin(database: Database, pruner: dict[str, Any] | None, count: int = 1, **c
 
 
 def report(database: Database, *reports: Report, last_step: int | None = None) -> dict[int, str]:
-    """Report as the use case does: judge, then write what has been reported; number → reason."""
-
-    def work(connection: Connection) -> dict[int, str]:
-        study = open_study(connection, "resnet")
-        records = trials.get_many(connection, study.record.id, [number for number, _, _ in reports])
-        advances = [
-            Advance(
-                records[number],
-                np.array(steps, dtype=np.int64),
-                np.array(values, dtype=np.float64),
-                last_step=last_step,
+    """Report the goal's metric, and another one at a step; number → why it should stop."""
+    goal = studies.get(database, "resnet")[0].definition
+    assert goal is not None
+    other = [] if last_step is None else [NewPoints("seconds", [last_step], [1.0])]
+    answers = service_report.report(
+        database,
+        "resnet",
+        [
+            service_report.Report(
+                number, attempt_of(database, number), [NewPoints(goal.goal.metric, steps, values), *other]
             )
             for number, steps, values in reports
-        ]
-        stop = judge(study, advances)
-        worst = math.inf if study.definition.goal.direction == "minimize" else -math.inf
-        better = min if worst > 0 else max
-        for advance in advances:
-            record = advance.record
-            points = [(worst if record.best_value is None else record.best_value, record.best_step)]
-            points += [
-                (value, step)
-                for step, value in zip(advance.steps.tolist(), advance.values.tolist(), strict=True)
-                if math.isfinite(value)
-            ]
-            best_value, best_step = better(points, key=lambda point: point[0])
-            reached = [record.last_step, last_step, *advance.steps[-1:].tolist()]
-            trials.change(
-                connection,
-                record.id,
-                last_step=max(step for step in reached if step is not None),
-                best_value=best_value if math.isfinite(best_value) else None,
-                best_step=best_step,
-                reason=stop.get(record.id),
-            )
-        numbers = {record.id: number for number, record in records.items()}
-        return {numbers[trial_id]: reason for trial_id, reason in stop.items()}
+        ],
+    )
+    found = {}
+    for (number, _, _), answer in zip(reports, answers, strict=True):
+        assert isinstance(answer, Reported)
+        assert answer.should_stop == (answer.reason is not None)
+        if answer.reason is not None:
+            found[number] = answer.reason
+    return found
 
-    return database.write(work)
+
+def attempt_of(database: Database, number: int) -> int:
+    return service_trials.get(database, "resnet", number).attempt
+
+
+def begin_again(database: Database) -> None:
+    """Give every trial back, and out again."""
+    running = service_trials.page(database, "resnet", states=["running"]).trials
+    release(database, "resnet", [(trial.number, trial.attempt) for trial in running])
+    ask(database, "resnet", count=len(running))
 
 
 def rows(database: Database) -> list[tuple[int, int, int, float | None]]:
     """Every rung that is stored: bracket, step, trial's number, value."""
 
     def work(connection: Connection) -> list[tuple[int, int, int, float | None]]:
-        study = open_study(connection, "resnet")
-        numbers = {record.id: record.number for record in trials.page(connection, study.record.id)}
+        study_id = studies_table.get(connection, "resnet").id
+        numbers = {record.id: record.number for record in trials.page(connection, study_id)}
         found = connection.execute(select(table.c.bracket, table.c.step, table.c.trial_id, table.c.value))
         return sorted((bracket, step, numbers[trial_id], value) for bracket, step, trial_id, value in found)
 
-    return database.write(work)
+    return database.read(work)
 
 
 def exclude(database: Database, numbers: Iterable[int]) -> None:
     def work(connection: Connection) -> None:
-        records = trials.get_many(connection, open_study(connection, "resnet").record.id, list(numbers))
+        records = trials.get_many(connection, studies_table.get(connection, "resnet").id, list(numbers))
         for record in records.values():
             trials.change(connection, record.id, excluded=True)
 
@@ -120,26 +118,23 @@ def test_a_row_for_each_rung_and_none_for_each_point(database: Database) -> None
     assert values == {step: pytest.approx(np.linspace(3, 1, 150)[step]) for step in values}
 
 
-def test_no_statement_without_a_pruner_or_a_rung(database: Database) -> None:
-    begin(database, MEDIAN, count=2)
+def test_no_statement_without_a_rung(database: Database) -> None:
+    begin(database, MEDIAN)
     report(database, (0, range(1, 9), np.ones(8)))
 
-    def statements(connection: Connection, steps: list[int], pruner: bool) -> int:
-        study = open_study(connection, "resnet")
-        if not pruner:
-            object.__setattr__(study, "definition", study.definition.model_copy(update={"pruner": None}))
-        record = trials.get(connection, study.record.id, 0)
-        seen: list[str] = []
-        listen = lambda _c, _u, statement, *_: seen.append(statement)  # noqa: E731
-        event.listen(connection, "before_cursor_execute", listen)
-        judge(study, [Advance(record, np.array(steps, dtype=np.int64), np.ones(len(steps)))])
-        event.remove(connection, "before_cursor_execute", listen)
-        return len(seen)
+    def statements(connection: Connection, steps: list[int]) -> int:
+        with open_study(connection, "resnet") as study:
+            record = trials.get(connection, study.record.id, 0)
+            seen: list[str] = []
+            listen = lambda _c, _u, statement, *_: seen.append(statement)  # noqa: E731
+            event.listen(connection, "before_cursor_execute", listen)
+            judge(study, [Advance(record, np.array(steps, dtype=np.int64), np.ones(len(steps)))])
+            event.remove(connection, "before_cursor_execute", listen)
+            return len(seen)
 
-    assert database.write(lambda connection: statements(connection, [9, 10, 15], pruner=True)) == 0
-    assert database.write(lambda connection: statements(connection, [9, 16, 32], pruner=False)) == 0
+    assert database.write(lambda connection: statements(connection, [9, 10, 15])) == 0
     # One to write all rungs, one to read the peers at the last.
-    assert database.write(lambda connection: statements(connection, [9, 16, 32, 70], pruner=True)) == 2
+    assert database.write(lambda connection: statements(connection, [9, 16, 32, 70])) == 2
 
 
 @pytest.mark.parametrize("pruner", ["median", "percentile", "asha", "hyperband"])
@@ -168,7 +163,7 @@ def test_not_finite_values_are_worst_and_break_nothing(database: Database) -> No
     report(database, *diverged)
     assert {value for _, _, _, value in rows(database)} == {None}
     assert report(database, (5, [1, 2], [3.0, 2.0])) == {}
-    assert report(database, (6, [1, 2], [-math.inf, math.nan])) == {6: "no finite value up to step 2"}
+    assert report(database, (6, [1, 2, 3], [-math.inf, math.nan, 1.0])) == {6: "no finite value up to step 2"}
     assert report(database, (7, [1, 2], [math.nan, 2.0])) == {}
 
 
@@ -191,12 +186,7 @@ def test_a_trial_that_has_run_all_its_steps_is_left_to_end(database: Database) -
 def test_a_second_attempt_replaces_the_first_ones_values(database: Database) -> None:
     begin(database, MEDIAN)
     report(database, (0, range(1, 5), [4.0, 3.0, 2.0, 1.0]))
-
-    def again(connection: Connection) -> None:
-        record = trials.get(connection, open_study(connection, "resnet").record.id, 0)
-        trials.change(connection, record.id, attempt=2, last_step=None, best_value=None, best_step=None)
-
-    database.write(again)
+    begin_again(database)
     report(database, (0, range(1, 3), [9.0, 8.0]))
     assert rows(database) == [(0, 1, 0, 9.0), (0, 2, 0, 8.0), (0, 4, 0, 1.0)]
 
@@ -238,13 +228,8 @@ def test_patience_goes_on_from_report_to_report(database: Database, min_delta: f
 def test_a_second_attempt_has_its_patience_before_it(database: Database) -> None:
     begin(database, {"name": "patient", "settings": {"patience": 20, "min_delta": 0.1}})
     report(database, (0, range(1, 11), np.linspace(10, 1, 10)))
-
-    def again(connection: Connection) -> None:
-        record = trials.get(connection, open_study(connection, "resnet").record.id, 0)
-        trials.change(connection, record.id, attempt=2, last_step=None, best_value=None, best_step=None)
-
-    database.write(again)
-    assert report(database, (0, [1], [math.nan])) == {}
+    begin_again(database)
+    assert report(database, (0, [], []), last_step=1) == {}
     assert report(database, (0, [2], [5.0])) == {}
     assert report(database, (0, [21], [5.0])) == {}
     assert report(database, (0, [22], [5.0])) == {
@@ -267,11 +252,26 @@ def test_patience_asks_the_pruner_within_it(database: Database) -> None:
     }
 
 
+def test_reports_that_come_at_once_and_in_any_order_are_one(database: Database) -> None:
+    begin(database, MEDIAN, count=5)
+    lower = [
+        service_report.Report(number, 1, [NewPoints("loss", [8, 3, 3], [float(number), 9.0, 8.0])])
+        for number in range(4)
+    ]
+    # Two reports of one trial at once; steps in any order, and again.
+    upper = [service_report.Report(4, 1, [NewPoints("loss", [7, 1], [7.0, 7.0])])]
+    upper += [service_report.Report(4, 1, [NewPoints("loss", [8, 7], [6.0, 5.0])])]
+    service_report.report(database, "resnet", lower)
+    answers = service_report.report(database, "resnet", upper)
+    reason = "worse than the median of 4 trials at step 8: 5 against 1.5"
+    assert [isinstance(answer, Reported) and answer.reason for answer in answers] == [reason, reason]
+    assert rows(database)[-5:] == [(0, 8, number, value) for number, value in [(0, 0), (1, 1), (2, 2), (3, 3), (4, 5)]]
+
+
 def test_thresholds_need_no_rungs(database: Database) -> None:
     begin(database, {"name": "threshold", "settings": {"upper": 10.0}}, count=3)
-    assert report(database, (0, [1, 2], [20.0, 5.0]), (1, [1, 2], [5.0, 20.0]), (2, [1], [math.nan])) == {
-        1: "above 10 at step 2: 20",
-        2: "not a number at step 1",
+    assert report(database, (0, [1, 2], [20.0, 5.0]), (1, [1, 2], [5.0, 20.0]), (2, [1], [10.0])) == {
+        1: "above 10 at step 2: 20"
     }
     assert rows(database) == []
 

@@ -32,8 +32,8 @@ from tuner.storage.trials import TrialRecord
 class Advance:
     """One running trial's report, before the trial's row is written.
 
-    record: the row as it was: its last step and best are of the points before, its reason is set where the trial has
-        been told to stop.
+    record: the row as it was: its last step and best are of the points before, its stop reason is set where the trial
+        has been told to stop.
     steps, values: the goal's metric (n,) at the steps (n,) of the report where it was measured; steps ascend, distinct.
     last_step: the highest step of the report in any metric; None: that of ``steps``.
     """
@@ -50,11 +50,14 @@ def judge(study: OpenStudy, advances: Sequence[Advance]) -> dict[int, str]:
     One report a trial. A trial that was told to stop is told again, and the reason stays the first one; one that has
     reported its last step is not told any more: there is nothing left to save.
     """
-    if study.definition.pruner is None or not advances:
+    definition = study.definition
+    if definition.pruner is None or not advances:
         return {}
-    pruner = pruner_of(study.definition.pruner)
-    told = {advance.record.id: advance.record.reason for advance in advances if advance.record.reason is not None}
-    reports = [_Report(advance.record.id, _progress(study.definition.goal, advance)) for advance in advances]
+    pruner = pruner_of(definition.pruner)
+    told = {
+        advance.record.id: advance.record.stop_reason for advance in advances if advance.record.stop_reason is not None
+    }
+    reports = [_Report(advance.record.id, _progress(definition.goal, advance)) for advance in advances]
     undecided = {
         advance.record.id
         for advance, report in zip(advances, reports, strict=True)

@@ -14,18 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tuner.definition import Choices, FloatRange, SearchSpace, Strict
+from tuner.definition import LARGEST_CLIENT_STEPS, Choices, FloatRange, SearchSpace, Strict
 from tuner.search.pruners.progress import Progress
 from tuner.search.pruners.rungs import Rungs
 
 PEERS = 500
 """The most peers that a trial is compared with: those of its rung that began last."""
 
-LARGEST_STEP = 10**12
-"""Steps that can be reported go so far."""
-
-Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
-StepCount = Annotated[int, Field(ge=1, le=LARGEST_STEP)]
+Step = Annotated[int, Field(ge=0, le=LARGEST_CLIENT_STEPS)]
+StepCount = Annotated[int, Field(ge=1, le=LARGEST_CLIENT_STEPS)]
 
 
 class Pruner(Strict, ABC):
