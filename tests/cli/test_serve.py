@@ -94,3 +94,19 @@ def test_workers_end_with_a_service_that_was_killed(tmp_path: Path) -> None:
         eventually(lambda: not workers.listed(database)[0].alive)
         assert workers.listed(database)[0].stopped_at is not None
         database.close()
+
+
+def test_processes_that_answer_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    with service(tmp_path, "--processes", "2", "--workers", "0") as (url, process):
+        process.kill()
+        process.wait()
+        port = int(url.rpartition(":")[2])
+
+        def free() -> bool:
+            try:
+                socket.create_server(("127.0.0.1", port)).close()
+            except OSError:
+                return False
+            return True
+
+        eventually(free)
