@@ -5,7 +5,7 @@ Defaults are Optuna's. What Optuna calls deprecated or experimental is left out.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -18,9 +18,21 @@ from pydantic import Field
 from tuner.definition import Choices, IntRange, SearchSpace
 from tuner.errors import InvalidInput
 from tuner.search.sampler import Distributions, Learner, is_fixed
+from tuner.search.sight import Trials, spread
 
 MOST_WHOLE_NUMBERS = 1_000_000
 """In one range that the Gaussian process searches: Optuna lays them all out in memory, for every point."""
+
+MOST_RUNNING = 128
+"""Running trials that a learner looks at, the latest: they keep new points away from where they are."""
+
+KEPT_GENERATIONS = 3
+"""Generations of nsga2 whose parents stay noted: the present one's are needed, those before should it be excluded."""
+
+_CMA_GENERATION = "cma:generation"
+_CMA_STATE = "cma:optimizer"
+_NSGA_GENERATION = "NSGAIISampler:generation"
+_NSGA_PARENTS = "NSGAIISampler:parent:"
 
 Startup = Annotated[int, Field(ge=1, le=10_000)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -33,9 +45,19 @@ class TreeParzen(Learner):
     estimator. Points of a batch that are not evaluated yet count among the bad ones, so that a batch spreads out.
     """
 
+    best: ClassVar[int] = 25
+    """Optuna's good ones are at most so many: of those it sees every one, in a study of any length."""
+
+    spread: ClassVar[int] = 512
+    """What the others are like is seen on so many at most (``docs/decisions/0008``)."""
+
     n_startup_trials: Startup = 10
     n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
     multivariate: bool = True
+
+    def look(self, trials: Trials) -> list[FrozenTrial]:
+        """The best, a spread over all, and those that run."""
+        return _best_and_spread(trials, max(self.best, self.n_startup_trials), self.spread)
 
     def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
         """Up to 4 at once find what one at a time finds, 5 and more measurably less (``benchmarks/sampling.py``)."""
@@ -50,6 +72,10 @@ class TreeParzen(Learner):
             multivariate=self.multivariate,
             seed=trial_seed,
         )
+
+
+def _best_and_spread(trials: Trials, best: int, most: int) -> list[FrozenTrial]:
+    return trials.show({*trials.best(best), *spread(trials.next_number, most), *trials.running(MOST_RUNNING)})
 
 
 class _TreeParzenSampler(TPESampler):
@@ -73,6 +99,18 @@ class CovarianceAdaptation(Learner):
 
     n_startup_trials: Startup = 1
     popsize: Annotated[int, Field(ge=4, le=1000)] | None = None
+
+    def look(self, trials: Trials) -> list[FrozenTrial]:
+        """The latest complete ones: from the first of the present generation on, with the state of that generation.
+
+        A trial's generation is never less than that of one with a smaller number: whoever asks later knows as much.
+        """
+
+        def enough(latest: Sequence[FrozenTrial]) -> bool:
+            with_state = [one for one in latest if any(name.startswith(_CMA_STATE) for name in one.system_attrs)]
+            return bool(with_state) and _begins_before(latest, _CMA_GENERATION, with_state[-1].system_attrs)
+
+        return _latest_until(trials, max(4 * (self.popsize or 16), self.n_startup_trials), enough)
 
     def check(self, space: SearchSpace) -> None:
         """Choices have no covariance; rather than draw them at random, as Optuna does, say so."""
@@ -113,6 +151,25 @@ class GeneticAlgorithm(Learner):
     crossover_prob: Probability = 0.9
     swapping_prob: Probability = 0.5
 
+    def look(self, trials: Trials) -> list[FrozenTrial]:
+        """The latest complete ones, from the first of the present generation on, and the parents that are noted.
+
+        A trial's generation is never less than that of one with a smaller number: whoever asks later knows as much.
+        """
+
+        def enough(latest: Sequence[FrozenTrial]) -> bool:
+            known = [one for one in latest if _NSGA_GENERATION in one.system_attrs]
+            return bool(known) and _begins_before(latest, _NSGA_GENERATION, known[-1].system_attrs)
+
+        parents = {one for name in _noted_parents(trials.system_attrs).values() for one in trials.system_attrs[name]}
+        latest = _latest_until(trials, 2 * self.population_size, enough)
+        return trials.show({*(one.number for one in latest), *trials.of_ids(parents)})
+
+    def forgotten(self, system_attrs: Mapping[str, Any]) -> set[str]:
+        """The parents of generations that are past; Optuna keeps those of every generation."""
+        noted = _noted_parents(system_attrs)
+        return {name for generation, name in noted.items() if generation <= max(noted) - KEPT_GENERATIONS}
+
     def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
         """One generation: its points are independent of each other anyway."""
         return self.population_size
@@ -128,13 +185,42 @@ class GeneticAlgorithm(Learner):
         )
 
 
+def _noted_parents(system_attrs: Mapping[str, Any]) -> dict[int, str]:
+    """Generation → the attribute that names its parents."""
+    return {int(name.removeprefix(_NSGA_PARENTS)): name for name in system_attrs if name.startswith(_NSGA_PARENTS)}
+
+
+def _latest_until(trials: Trials, count: int, enough: Callable[[Sequence[FrozenTrial]], bool]) -> list[FrozenTrial]:
+    """The latest complete trials: ``count``, and on from there while they are not enough, to a limit."""
+    for size in (count, 2 * count, 4 * count, 8 * count):
+        latest = trials.show(trials.latest(size))
+        if len(latest) < size or enough(latest):
+            break
+    return latest
+
+
+def _begins_before(latest: Sequence[FrozenTrial], attribute: str, of: Mapping[str, Any]) -> bool:
+    """Whether the first of these trials that has a generation is of an earlier one."""
+    generations = (one.system_attrs[attribute] for one in latest if attribute in one.system_attrs)
+    first: int = next(generations)
+    return first < int(of[attribute])
+
+
 class GaussianProcess(Learner):
     """Gaussian process with expected improvement: the most careful with few trials, the slowest. Needs the extra gp."""
 
     extra: ClassVar[str | None] = "gp"
     package: ClassVar[str | None] = "torch"
 
+    best: ClassVar[int] = 50
+    spread: ClassVar[int] = 200
+    """A choice takes time with the third power of the trials that it is based on."""
+
     n_startup_trials: Startup = 10
+
+    def look(self, trials: Trials) -> list[FrozenTrial]:
+        """The best, a spread over all, and those that run."""
+        return _best_and_spread(trials, max(self.best, self.n_startup_trials), self.spread)
 
     def check(self, space: SearchSpace) -> None:
         """Whole numbers must be few enough to be laid out."""

@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 from optuna.pruners import NopPruner
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from tuner.definition import Choices, FloatRange, IntRange, StudyDefinition
 from tuner.search.registry import sampler_of
 from tuner.search.sampler import Design, Learner, Point
 from tuner.search.seeds import study_seed, trial_seed
-from tuner.search.view import STUDY_NAME, BatchView
+from tuner.search.sight import Trials
+from tuner.search.view import STUDY_ID, STUDY_NAME, BatchView
 from tuner.storage.frozen import distributions
 from tuner.trial import ParameterValue
-
-LEARNED_FROM = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-"""The trials that samplers look at; those that run keep others of the batch away from where they are."""
 
 PLACE = "search:place"
 """The study's attribute that says how many points of a design that ends have been given out."""
@@ -35,7 +33,8 @@ RELATIVE_PARAMETERS = ":relative_params:"
 class History:
     """What a sampler may know of the study.
 
-    trials: complete, pruned and running ones, ascending by number. Failed, excluded and waiting ones are left out.
+    trials: complete, pruned and running ones, ascending by number: those that the sampler looks at (`look`). Failed,
+    excluded and waiting ones are left out.
     system_attrs: the study's, where samplers keep their state. Read and write them in one transaction: a grid's
     place is there.
     """
@@ -57,12 +56,32 @@ class Suggestions:
     """A batch of points.
 
     trials: one per number, fewer where a grid ended. system_attrs: those of the study that changed.
-    exhausted: nothing further will ever be suggested.
+    exhausted: nothing further will ever be suggested. forgotten: the study's attributes that are of no further use.
     """
 
     trials: list[Suggestion]
     system_attrs: dict[str, Any]
     exhausted: bool
+    forgotten: frozenset[str] = frozenset()
+
+    def applied_to(self, system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """The study's attributes from now on."""
+        return {
+            name: value for name, value in {**system_attrs, **self.system_attrs}.items() if name not in self.forgotten
+        }
+
+
+def look(definition: StudyDefinition, trials: Trials) -> History:
+    """What the definition's sampler may know of the study: as much of it as the sampler looks at.
+
+    Raises:
+        InvalidInput: as `suggest`.
+    """
+    match sampler_of(definition.sampler):
+        case Design():
+            return History([], trials.system_attrs)
+        case Learner() as learner:
+            return History(learner.look(trials), trials.system_attrs)
 
 
 def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
@@ -113,7 +132,8 @@ def _learned(learner: Learner, definition: StudyDefinition, history: History, nu
                 {name: value for name, value in trial.system_attrs.items() if RELATIVE_PARAMETERS not in name},
             )
         )
-    return Suggestions(found, view.changed, exhausted=False)
+    forgotten = learner.forgotten(view.get_study_system_attrs(STUDY_ID)) if view.changed else set()
+    return Suggestions(found, view.changed, exhausted=False, forgotten=frozenset(forgotten))
 
 
 def _plain(definition: StudyDefinition, parameters: Mapping[str, Any]) -> Point:

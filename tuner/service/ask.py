@@ -134,7 +134,7 @@ def _lease_new(study: OpenStudy, room: Allowance, wanted: int, terms: Terms) -> 
         # A grid counts the points that it gives out: those that the budget refused are not among them.
         suggestions = suggest(study.definition, known, numbers[: len(points)])
     if suggestions.system_attrs:
-        attributes = {**study.record.system_attrs, **suggestions.system_attrs}
+        attributes = suggestions.applied_to(study.record.system_attrs)
         studies.change(study.connection, study.record.id, system_attrs=attributes)
     if suggestions.exhausted and not points and not trials.any_open(study.connection, study.record.id):
         study.complete("every point of the grid has been tried")
