@@ -5,6 +5,7 @@ latest, those that run, an even spread over the whole study. The part depends on
 study is seen in the same way by every process and after every restart.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -85,36 +86,44 @@ def _bit(places: np.ndarray, level: int) -> np.ndarray:
 
 
 class Listed:
-    """`Trials` in a list: the definition of each part, for those who have all trials at hand."""
+    """`Trials` in memory: what each part of a study is, said by sorting all, for those who have all at hand.
 
-    def __init__(
-        self, trials: Iterable[FrozenTrial], system_attrs: Mapping[str, Any], direction: str, next_number: int
-    ) -> None:
-        self._trials = {trial.number: trial for trial in trials}
-        self._direction = direction
+    ``next_number`` counts with the trials that are given: hand over failed and waiting ones too.
+    """
+
+    def __init__(self, trials: Iterable[FrozenTrial], system_attrs: Mapping[str, Any], direction: str) -> None:
+        self.next_number = 0
         self.system_attrs = system_attrs
-        self.next_number = next_number
+        self._direction = direction
+        self._trials: dict[int, FrozenTrial] = {}
+        for trial in trials:
+            self.add(trial)
+
+    def add(self, trial: FrozenTrial) -> None:
+        """One more trial, or an old one in its new state."""
+        self._trials[trial.number] = trial
+        self.next_number = max(self.next_number, trial.number + 1)
 
     def best(self, count: int) -> Sequence[int]:
-        """By sorting all."""
-        finite = [one for one in self._in(TrialState.COMPLETE) if one.value is not None and np.isfinite(one.value)]
+        """The complete trials of the best finite values, the best first."""
+        finite = [one for one in self._in(TrialState.COMPLETE) if one.value is not None and math.isfinite(one.value)]
         finite.sort(key=lambda one: (one.value, one.number), reverse=self._direction == "maximize")
         return [one.number for one in finite[:count]]
 
     def latest(self, count: int) -> Sequence[int]:
-        """By sorting all."""
+        """The complete trials of the greatest numbers, descending."""
         return sorted((one.number for one in self._in(TrialState.COMPLETE)), reverse=True)[:count]
 
     def running(self, count: int) -> Sequence[int]:
-        """By sorting all."""
+        """The running trials of the greatest numbers, descending."""
         return sorted((one.number for one in self._in(TrialState.RUNNING)), reverse=True)[:count]
 
     def of_ids(self, ids: Collection[int]) -> Sequence[int]:
-        """By looking through all."""
+        """The trials of these ids."""
         return [one.number for one in self._trials.values() if one._trial_id in ids]
 
     def show(self, numbers: Collection[int]) -> list[FrozenTrial]:
-        """Trials themselves, not copies."""
+        """The trials themselves, not copies."""
         found = [self._trials[number] for number in sorted(set(numbers)) if number in self._trials]
         return [one for one in found if one.state in LEARNED_FROM]
 
