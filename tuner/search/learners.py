@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.study import Study
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 from optuna.trial import FrozenTrial
 from pydantic import Field
 
 from tuner.definition import Choices, IntRange, SearchSpace
 from tuner.errors import InvalidInput
+from tuner.search.genetic import NSGAIISampler
 from tuner.search.sampler import Distributions, Learner, is_fixed
 from tuner.search.sight import Trials, spread
+from tuner.search.tree_parzen import DirectTPESampler
 
 MOST_WHOLE_NUMBERS = 1_000_000
 """In one range that the Gaussian process searches: Optuna lays them all out in memory, for every point."""
@@ -65,7 +65,7 @@ class TreeParzen(Learner):
 
     def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
         """Optuna's ``TPESampler``."""
-        return _TreeParzenSampler(
+        return DirectTPESampler(
             space,
             n_startup_trials=self.n_startup_trials,
             n_ei_candidates=self.n_ei_candidates,
@@ -76,18 +76,6 @@ class TreeParzen(Learner):
 
 def _best_and_spread(trials: Trials, best: int, most: int) -> list[FrozenTrial]:
     return trials.show({*trials.best(best), *spread(trials.next_number, most), *trials.running(MOST_RUNNING)})
-
-
-class _TreeParzenSampler(TPESampler):
-    """Optuna's, told the search space, which it would otherwise look for among all trials for each new point."""
-
-    def __init__(self, space: Distributions, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._searched = {name: space[name] for name in sorted(space) if not space[name].single()}
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        """The whole space at once, or nothing: each parameter by itself."""
-        return self._searched if self._multivariate else {}
 
 
 class CovarianceAdaptation(Learner):
