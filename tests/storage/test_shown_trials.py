@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, event, text
 
 from tests.storage.rows import MOMENT, add_study, add_trials
 from tuner.definition import StudyDefinition
-from tuner.search.sight import Listed, spread
+from tuner.search.sight import Listed, Trials, spread
 from tuner.storage import studies, trials
 from tuner.storage.database import Database
 from tuner.storage.known_trials import read_trials
@@ -26,10 +27,7 @@ def a_study(database: Database, direction: str = "minimize") -> StudyRecord:
     definition = StudyDefinition.model_validate(
         {"name": "s", "search_space": {"x": {"type": "float", "low": 0.0, "high": 1.0}}, "goal": {direction: "loss"}}
     )
-    # As its column takes it: a document, or the definition itself.
-    kind = studies.table.c.definition.type
-    stored: Any = definition.model_dump(mode="json") if type(kind).__name__ == "Json" else definition
-    return add_study(database, definition=stored, directions=[direction])
+    return add_study(database, definition=definition.model_dump(mode="json"), directions=[direction])
 
 
 def fill(database: Database, study: StudyRecord, count: int, seed: int = 0) -> None:
@@ -87,13 +85,16 @@ def test_each_part_is_what_it_is_defined_to_be(database: Database, direction: st
     study = a_study(database, direction)
     fill(database, study, 120)
     defined = everything(database, study)
-    for count in (1, 25, 500):
-        assert list(looking(database, study, lambda it: it.best(count))) == defined.best(count)
-        assert list(looking(database, study, lambda it: it.latest(count))) == defined.latest(count)
-        assert list(looking(database, study, lambda it: it.running(count))) == defined.running(count)
-    for numbers in (range(120), range(0, 120, 7), [119, 3, 3, 500], []):
-        for _ in range(2):
-            assert plain(looking(database, study, lambda it: it.show(numbers))) == plain(defined.show(numbers))
+
+    def parts(it: Trials) -> list[list[int]]:
+        return [list(part(count)) for part in (it.best, it.latest, it.running) for count in (1, 25, 500)]
+
+    def shown(it: Trials) -> list[Any]:
+        return [plain(it.show(numbers)) for numbers in (range(120), range(0, 120, 7), [119, 3, 3, 500], [])]
+
+    assert looking(database, study, parts) == parts(defined)
+    assert looking(database, study, shown) == shown(defined)
+    assert looking(database, study, shown) == shown(defined)
     ids = {one._trial_id for one in defined.show(range(50, 70))}
     by_id = looking(database, study, lambda it: it.show(it.of_ids(ids)))
     assert plain(by_id) == plain(defined.show(range(50, 70)))
@@ -117,15 +118,12 @@ def test_what_is_remembered_is_what_is_read_anew_whatever_happens_in_between(
             record = draw.choice(unfinished)
             state = draw.choice(["complete", "failed", "pruned", "waiting", "running"])
             loss = draw.random() if state == "complete" else None
-            database.write(
-                lambda connection, record=record, state=state, loss=loss: trials.change(
-                    connection,
-                    record.id,
-                    state=state,
-                    values=None if loss is None else {"loss": loss},
-                    objective_value=loss,
-                )
-            )
+            columns: dict[str, Any] = {
+                "state": state,
+                "values": None if loss is None else {"loss": loss},
+                "objective_value": loss,
+            }
+            database.write(partial(trials.change, trial_id=record.id, **columns))
         add_trials(database, study.id, 1, first=len(records), state="running", parameters={"x": draw.random()})
         database.write(lambda connection: studies.increase(connection, study.id, next_number=1))
         anew = Database(database_url)
@@ -178,13 +176,13 @@ def test_what_a_savepoint_took_back_is_not_remembered(database: Database) -> Non
     study = a_study(database)
 
     def partly(connection: Connection) -> None:
-        with pytest.raises(KeyError), connection.begin_nested():
-            row = {"study_id": study.id, "number": 0, "parameters": {"x": 0.1}, "user_attrs": {}, "system_attrs": {}}
-            trials.create(connection, [row | {"state": "running", "created_at": MOMENT, "updated_at": MOMENT}])
-            shown = ShownTrials(connection, studies.get_by_id(connection, study.id, lock=True))
-            assert len(shown.show(shown.running(1))) == 1
-            shown.remember()
-            raise KeyError
+        savepoint = connection.begin_nested()
+        row = {"study_id": study.id, "number": 0, "parameters": {"x": 0.1}, "user_attrs": {}, "system_attrs": {}}
+        trials.create(connection, [row | {"state": "running", "created_at": MOMENT, "updated_at": MOMENT}])
+        shown = ShownTrials(connection, studies.get_by_id(connection, study.id, lock=True))
+        assert len(shown.show(shown.running(1))) == 1
+        shown.remember()
+        savepoint.rollback()
 
     database.write(partly)
     add_trials(database, study.id, 1, state="running", parameters={"x": 0.9})

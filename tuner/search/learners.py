@@ -3,6 +3,9 @@
 Defaults are Optuna's. What Optuna calls deprecated or experimental is left out.
 """
 
+# Each takes what it needs of what all are given.
+# ruff: noqa: ARG002
+
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +20,7 @@ from tuner.definition import Choices, IntRange, SearchSpace
 from tuner.errors import InvalidInput
 from tuner.search.genetic import NSGAIISampler
 from tuner.search.sampler import Distributions, Learner, is_fixed
-from tuner.search.sight import Trials, spread
+from tuner.search.sight import Sight, Trials, spread
 from tuner.search.tree_parzen import DirectTPESampler
 
 MOST_WHOLE_NUMBERS = 1_000_000
@@ -45,8 +48,8 @@ class TreeParzen(Learner):
     estimator. Points of a batch that are not evaluated yet count among the bad ones, so that a batch spreads out.
     """
 
-    best: ClassVar[int] = 25
-    """Optuna's good ones are at most so many: of those it sees every one, in a study of any length."""
+    best: ClassVar[int] = 200
+    latest: ClassVar[int] = 100
 
     spread: ClassVar[int] = 512
     """What the others are like is seen on so many at most (``docs/decisions/0008``)."""
@@ -55,27 +58,41 @@ class TreeParzen(Learner):
     n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
     multivariate: bool = True
 
-    def look(self, trials: Trials) -> list[FrozenTrial]:
+    def look(self, trials: Trials) -> Sight:
         """The best, a spread over all, and those that run."""
-        return _best_and_spread(trials, max(self.best, self.n_startup_trials), self.spread)
+        first_of_latest = max(0, trials.next_number - self.latest)
+        certain = {
+            *trials.best(max(self.best, self.n_startup_trials)),
+            *range(first_of_latest, trials.next_number),
+            *trials.running(MOST_RUNNING),
+        }
+        evenly = spread(trials.next_number, self.spread)
+        shown = trials.show(certain.union(evenly))
+        if len(evenly) == trials.next_number:
+            return Sight(shown)
+        # As many of all numbers are of trials that count as of those that are spread.
+        numbers = set(evenly)
+        counting = sum(one.number in numbers for one in shown) * trials.next_number / len(evenly)
+        alone = [one.number for one in shown if one.number not in certain]
+        each = (counting - (len(shown) - len(alone))) / max(1, len(alone))
+        return Sight(shown, dict.fromkeys(alone, max(1.0, each)))
 
-    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+    def default_batch_size(self, space: SearchSpace) -> int:
         """Up to 4 at once find what one at a time finds, 5 and more measurably less (``benchmarks/sampling.py``)."""
         return 4
 
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's ``TPESampler``."""
         return DirectTPESampler(
             space,
+            weights,
             n_startup_trials=self.n_startup_trials,
             n_ei_candidates=self.n_ei_candidates,
             multivariate=self.multivariate,
             seed=trial_seed,
         )
-
-
-def _best_and_spread(trials: Trials, best: int, most: int) -> list[FrozenTrial]:
-    return trials.show({*trials.best(best), *spread(trials.next_number, most), *trials.running(MOST_RUNNING)})
 
 
 class CovarianceAdaptation(Learner):
@@ -88,7 +105,7 @@ class CovarianceAdaptation(Learner):
     n_startup_trials: Startup = 1
     popsize: Annotated[int, Field(ge=4, le=1000)] | None = None
 
-    def look(self, trials: Trials) -> list[FrozenTrial]:
+    def look(self, trials: Trials) -> Sight:
         """The latest complete ones: from the first of the present generation on, with the state of that generation.
 
         A trial's generation is never less than that of one with a smaller number: whoever asks later knows as much.
@@ -98,7 +115,7 @@ class CovarianceAdaptation(Learner):
             with_state = [one for one in latest if any(name.startswith(_CMA_STATE) for name in one.system_attrs)]
             return bool(with_state) and _begins_before(latest, _CMA_GENERATION, with_state[-1].system_attrs)
 
-        return _latest_until(trials, max(4 * (self.popsize or 16), self.n_startup_trials), enough)
+        return Sight(_latest_until(trials, max(4 * (self.popsize or 16), self.n_startup_trials), enough))
 
     def check(self, space: SearchSpace) -> None:
         """Choices have no covariance; rather than draw them at random, as Optuna does, say so."""
@@ -113,7 +130,9 @@ class CovarianceAdaptation(Learner):
         free = sum(not is_fixed(parameter) for parameter in space.values())
         return self.popsize or 4 + math.floor(3 * math.log(max(1, free)))
 
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's ``CmaEsSampler``.
 
         It adds the trial's number to a seed of at most 16 bits: with the same seed throughout the study no two points
@@ -139,7 +158,7 @@ class GeneticAlgorithm(Learner):
     crossover_prob: Probability = 0.9
     swapping_prob: Probability = 0.5
 
-    def look(self, trials: Trials) -> list[FrozenTrial]:
+    def look(self, trials: Trials) -> Sight:
         """The latest complete ones, from the first of the present generation on, and the parents that are noted.
 
         A trial's generation is never less than that of one with a smaller number: whoever asks later knows as much.
@@ -151,18 +170,20 @@ class GeneticAlgorithm(Learner):
 
         parents = {one for name in _noted_parents(trials.system_attrs).values() for one in trials.system_attrs[name]}
         latest = _latest_until(trials, 2 * self.population_size, enough)
-        return trials.show({*(one.number for one in latest), *trials.of_ids(parents)})
+        return Sight(trials.show({*(one.number for one in latest), *trials.of_ids(parents)}))
 
     def forgotten(self, system_attrs: Mapping[str, Any]) -> set[str]:
         """The parents of generations that are past; Optuna keeps those of every generation."""
         noted = _noted_parents(system_attrs)
         return {name for generation, name in noted.items() if generation <= max(noted) - KEPT_GENERATIONS}
 
-    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+    def default_batch_size(self, space: SearchSpace) -> int:
         """One generation: its points are independent of each other anyway."""
         return self.population_size
 
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's ``NSGAIISampler``."""
         return NSGAIISampler(
             population_size=self.population_size,
@@ -206,9 +227,11 @@ class GaussianProcess(Learner):
 
     n_startup_trials: Startup = 10
 
-    def look(self, trials: Trials) -> list[FrozenTrial]:
+    def look(self, trials: Trials) -> Sight:
         """The best, a spread over all, and those that run."""
-        return _best_and_spread(trials, max(self.best, self.n_startup_trials), self.spread)
+        best = trials.best(max(self.best, self.n_startup_trials))
+        evenly = spread(trials.next_number, self.spread)
+        return Sight(trials.show({*best, *evenly, *trials.running(MOST_RUNNING)}))
 
     def check(self, space: SearchSpace) -> None:
         """Whole numbers must be few enough to be laid out."""
@@ -218,11 +241,13 @@ class GaussianProcess(Learner):
                     "name", f"gp searches at most {MOST_WHOLE_NUMBERS} whole numbers, {name} has more: choose tpe"
                 )
 
-    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+    def default_batch_size(self, space: SearchSpace) -> int:
         """One: choosing takes longer than most descents, so a batch would save little."""
         return 1
 
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's ``GPSampler``."""
         return GPSampler(n_startup_trials=self.n_startup_trials, seed=trial_seed, warn_independent_sampling=False)
 

@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, Strict
-from tuner.search.sight import Trials
+from tuner.search.sight import Sight, Trials
 from tuner.trial import ParameterValue
 
 Distributions = Mapping[str, BaseDistribution]
@@ -65,18 +65,21 @@ class Learner(Sampler):
     """A sampler that learns from the trials so far: one of Optuna's."""
 
     @abstractmethod
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's sampler, to choose one point.
 
         Args:
             space: the study's search space.
             study_seed: the same for every trial of the study, 32 bits.
             trial_seed: of this trial alone, 32 bits; no two trials of a study share it.
+            weights: those that `look` gave.
         """
 
     @abstractmethod
-    def look(self, trials: Trials) -> list[FrozenTrial]:
-        """The trials that this sampler needs to see, ascending by number.
+    def look(self, trials: Trials) -> Sight:
+        """The trials that this sampler needs to see.
 
         They are a function of the study's trials and attributes alone, and their number does not grow with the study.
         While the study is short, the sampler chooses what it would choose if it saw all.

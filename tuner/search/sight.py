@@ -7,6 +7,7 @@ study is seen in the same way by every process and after every restart.
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -48,6 +49,18 @@ class Trials(Protocol):
 
     def show(self, numbers: Collection[int]) -> list[FrozenTrial]:
         """Those of these numbers that are complete, pruned or running, ascending by number."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is seen of a study.
+
+    trials: complete, pruned and running ones, ascending by number. weights: by number, how many trials one of them
+    stands for; 1 where it is not said.
+    """
+
+    trials: list[FrozenTrial]
+    weights: Mapping[int, float] = field(default_factory=dict)
 
 
 def spread(next_number: int, most: int) -> Sequence[int]:

@@ -5,7 +5,7 @@ whatever process, after whatever restart.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,10 +37,12 @@ class History:
     excluded and waiting ones are left out.
     system_attrs: the study's, where samplers keep their state. Read and write them in one transaction: a grid's
     place is there.
+    weights: how many trials one of them stands for, by number; 1 where it is not said.
     """
 
     trials: Sequence[FrozenTrial]
     system_attrs: Mapping[str, Any]
+    weights: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def look(definition: StudyDefinition, trials: Trials) -> History:
         case Design():
             return History([], trials.system_attrs)
         case Learner() as learner:
-            return History(learner.look(trials), trials.system_attrs)
+            sight = learner.look(trials)
+            return History(sight.trials, trials.system_attrs, sight.weights)
 
 
 def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
@@ -120,7 +123,7 @@ def _learned(learner: Learner, definition: StudyDefinition, history: History, nu
     seed = definition.sampler.seed
     found = []
     for number in numbers:
-        sampler = learner.build(space, study_seed(seed), trial_seed(seed, number))
+        sampler = learner.build(space, study_seed(seed), trial_seed(seed, number), history.weights)
         study = Study(STUDY_NAME, view, sampler=sampler, pruner=NopPruner())
         # In a range of a few neighbouring floats densities are 0, and their logarithms rightly infinite.
         with np.errstate(all="ignore"):

@@ -10,16 +10,26 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.samplers._tpe.sampler import default_gamma
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 
 class DirectTPESampler(TPESampler):
-    """Optuna's, for one goal and no constraints, told the search space, which it would look for among all trials."""
+    """Optuna's, for one goal and no constraints, told what it would look for among all trials.
 
-    def __init__(self, space: Mapping[str, BaseDistribution], **settings: Any) -> None:
+    Args:
+        space: the search space.
+        weights: of the trials that are shown, how many each stands for, by number; 1 where it is not said.
+        settings: Optuna's.
+    """
+
+    def __init__(
+        self, space: Mapping[str, BaseDistribution], weights: Mapping[int, float] | None = None, **settings: Any
+    ) -> None:
         super().__init__(**settings)
+        self._shown_weights = weights or {}
         self._searched = {name: space[name] for name in sorted(space) if not space[name].single()}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
@@ -32,24 +42,48 @@ class DirectTPESampler(TPESampler):
         others = [one for one in shown if one._trial_id != trial._trial_id]
         if any(one.intermediate_values or _is_constrained(one) for one in others):
             return super()._sample(study, trial, search_space)
-        good, rest = _split(others, study.direction)
-        of_good = self._build_parzen_estimator(study, search_space, good, handle_below=True)
-        of_rest = self._build_parzen_estimator(study, search_space, rest, handle_below=False)
+        others = [one for one in others if one.params.keys() >= search_space.keys()]
+        finished = [one for one in others if one.state != TrialState.RUNNING]
+        count = round(sum(self._shown_weights.get(one.number, 1.0) for one in finished))
+        good, rest = _split(others, study.direction, default_gamma(count))
+        of_good = self._density(good, search_space, study, None)
+        of_rest = self._density(rest, search_space, study, self._weights(rest) if self._shown_weights else None)
         candidates = of_good.sample(self._rng.rng, self._n_ei_candidates)
         chosen = self._compare(candidates, self._compute_acquisition_func(candidates, of_good, of_rest))
         return {name: distribution.to_external_repr(chosen[name]) for name, distribution in search_space.items()}
 
+    def _density(
+        self,
+        trials: Sequence[FrozenTrial],
+        space: dict[str, BaseDistribution],
+        study: Study,
+        weights: np.ndarray | None,
+    ) -> _ParzenEstimator:
+        """The density of these trials' parameters. Weights: shape (trials,), or None for Optuna's."""
+        observed = self._get_internal_repr(list(trials), space, study)
+        return _ParzenEstimator(observed, space, self._parzen_estimator_parameters, weights)
+
+    def _weights(self, trials: Sequence[FrozenTrial]) -> np.ndarray:
+        """Optuna's, which rise with the trials' place in their order, where each stands for so many."""
+        stands_for = np.array([self._shown_weights.get(one.number, 1.0) for one in trials])
+        ends = np.cumsum(stands_for)
+        count = ends[-1]
+        ramp = np.interp(ends - stands_for / 2, [0.5, max(count - 25.5, 1.0)], [1 / count, 1.0])
+        weights: np.ndarray = ramp * stands_for
+        return weights
+
     def _get_internal_repr(
-        self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: Study
+        self,
+        trials: list[FrozenTrial],
+        search_space: dict[str, BaseDistribution],
+        study: Study,  # noqa: ARG002
     ) -> dict[str, np.ndarray]:
         """Parameters as Optuna's densities take them: name → (trials,); a category is its index."""
-        given = [one.params if one.state.is_finished() else self._get_params(one, study) for one in trials]
-        given = [params for params in given if search_space.keys() <= params.keys()]
         return {
             name: np.asarray(
-                [distribution.to_internal_repr(params[name]) for params in given]
+                [distribution.to_internal_repr(one.params[name]) for one in trials]
                 if isinstance(distribution, CategoricalDistribution)
-                else [float(params[name]) for params in given],
+                else [float(one.params[name]) for one in trials],
                 dtype=float,
             )
             for name, distribution in search_space.items()
@@ -60,11 +94,13 @@ def _is_constrained(trial: FrozenTrial) -> bool:
     return any(name.startswith("constraints") for name in trial.system_attrs)
 
 
-def _split(trials: Sequence[FrozenTrial], direction: StudyDirection) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
-    """Good trials and the rest. Complete ones rank by value, pruned ones behind them, those that run not at all."""
+def _split(
+    trials: Sequence[FrozenTrial], direction: StudyDirection, count: int
+) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+    """The ``count`` best, and the rest. Complete trials rank by value, pruned ones behind them, running ones last."""
     sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
     complete = [one for one in trials if one.state == TrialState.COMPLETE]
     complete.sort(key=lambda one: sign * one.values[0])
     ranked = complete + [one for one in trials if one.state == TrialState.PRUNED]
-    good = {one._trial_id for one in ranked[: default_gamma(len(ranked))]}
+    good = {one._trial_id for one in ranked[:count]}
     return [one for one in trials if one._trial_id in good], [one for one in trials if one._trial_id not in good]
