@@ -125,8 +125,7 @@ def _ask_and_tell(database: Database, name: str) -> float:
     began = time.perf_counter()
     [lease] = ask(database, name).trials
     took = time.perf_counter() - began
-    rate, steps = lease.parameters["learning_rate"], lease.parameters["steps"]
-    loss = min(math.pow(abs(1 - float(rate)), min(2 * int(steps), 60)), 1e30)
+    loss = abs(math.log10(float(str(lease.parameters["learning_rate"]))) + 0.5)
     tell(database, name, [Ending(number=lease.number, attempt=1, state="complete", values={"loss": loss})])
     return took
 

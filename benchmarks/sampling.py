@@ -43,7 +43,7 @@ Losses = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Problem:
-    """An objective to search: its learning rate, 1 to ``most_steps`` steps, and heavy-ball momentum where it says so."""
+    """An objective to search: its learning rate, 1 to ``most_steps`` steps, and heavy-ball momentum if it says so."""
 
     objective: str
     most_steps: int

@@ -9,14 +9,16 @@ import numpy as np
 import optuna
 import pytest
 from optuna.samplers import TPESampler
+from optuna.samplers._tpe.sampler import default_weights
 from optuna.trial import FrozenTrial, TrialState
 
 from tests.search.loop import define, descent_loss, run, trial
 from tuner.definition import StudyDefinition
-from tuner.search import History, Suggestions, look, suggest
+from tuner.search import History, Suggestion, Suggestions, look, suggest
 from tuner.search.learners import MOST_RUNNING, GaussianProcess, TreeParzen
 from tuner.search.seeds import trial_seed
 from tuner.search.sight import Listed, spread
+from tuner.search.tree_parzen import DirectTPESampler
 from tuner.storage.frozen import distributions
 
 
@@ -107,6 +109,31 @@ class TestTreeParzen:
         study.add_trials(trials)
         theirs = study.ask(fixed_distributions=distributions(definition.search_space))
         assert suggest(definition, History(trials, {}), [60]).trials[0].parameters == theirs.params
+
+    @pytest.mark.parametrize("failing", [0.0, 0.5])
+    def test_of_a_long_study_what_is_shown_stands_for_all_that_counts(self, failing: float) -> None:
+        draw = random.Random(0)
+        trials, _ = run(define("random"), descent_loss, 20_000, batch=1000)
+        for one in trials:
+            if draw.random() < failing:
+                one.state, one.values = TrialState.FAIL, None
+        known = look(define("tpe"), Listed(trials, {}, "minimize"))
+        counting = sum(one.state == TrialState.COMPLETE for one in trials)
+        assert sum(known.weights.get(one.number, 1.0) for one in known.trials) == pytest.approx(counting, rel=0.15)
+        latest = {one.number for one in trials[-TreeParzen.latest :]}
+        best = {one.number for one in sorted(trials, key=lambda one: one.value or math.inf)[:20]}
+        assert known.weights.keys().isdisjoint(latest | best)
+        rest = DirectTPESampler({}, known.weights)._weights(known.trials)
+        density = rest / rest.sum()
+        # Optuna's weights rise evenly with age: of the earlier half of the study, a quarter.
+        earlier = sum(density[i] for i, one in enumerate(known.trials) if one.number < 10_000)
+        assert earlier == pytest.approx(0.25, abs=0.04)
+
+    @pytest.mark.parametrize("count", [0, 1, 25, 27, 100, 1000])
+    def test_weighs_trials_as_optuna_does_where_each_stands_for_itself(self, count: int) -> None:
+        point = Suggestion({"learning_rate": 0.1, "steps": 3}, {})
+        trials = [trial(define("tpe"), number, point, 1.0) for number in range(count)]
+        assert DirectTPESampler({})._weights(trials) == pytest.approx(default_weights(count))
 
     def test_is_past_its_startup_as_soon_as_the_study_is(self) -> None:
         definition = define("tpe", settings={"n_startup_trials": 700})

@@ -49,17 +49,20 @@ class TreeParzen(Learner):
     """
 
     best: ClassVar[int] = 200
-    latest: ClassVar[int] = 100
+    """Optuna's good trials are 25 at most; where those behind them lie says where it need not go again."""
 
-    spread: ClassVar[int] = 512
-    """What the others are like is seen on so many at most (``docs/decisions/0008``)."""
+    latest: ClassVar[int] = 100
+    """Those with most weight, and where the search is now."""
+
+    spread: ClassVar[int] = 256
+    """Of the others, so many at most; each stands for several (``docs/decisions``, 8)."""
 
     n_startup_trials: Startup = 10
     n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
     multivariate: bool = True
 
     def look(self, trials: Trials) -> Sight:
-        """The best, a spread over all, and those that run."""
+        """The best, the latest, those that run, and of the others a spread, each of which stands for several."""
         first_of_latest = max(0, trials.next_number - self.latest)
         certain = {
             *trials.best(max(self.best, self.n_startup_trials)),

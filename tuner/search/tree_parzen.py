@@ -67,8 +67,10 @@ class DirectTPESampler(TPESampler):
         """Optuna's, which rise with the trials' place in their order, where each stands for so many."""
         stands_for = np.array([self._shown_weights.get(one.number, 1.0) for one in trials])
         ends = np.cumsum(stands_for)
-        count = ends[-1]
-        ramp = np.interp(ends - stands_for / 2, [0.5, max(count - 25.5, 1.0)], [1 / count, 1.0])
+        count = float(ends[-1]) if len(ends) else 0.0
+        if count <= 26:
+            return stands_for
+        ramp = np.interp(ends - stands_for / 2, [0.5, count - 25.5], [1 / count, 1.0])
         weights: np.ndarray = ramp * stands_for
         return weights
 
