@@ -85,7 +85,7 @@ def look(database: Database, name: str) -> dict[int, float]:
     """The complete trials that the sampler would be shown now: number → value."""
 
     def known(connection: Connection) -> dict[int, float]:
-        study = open_study(connection, name)
-        return {one.number: one.value for one in history(study).trials if one.value is not None}
+        with open_study(connection, name) as study:
+            return {one.number: one.value for one in history(study).trials if one.value is not None}
 
     return database.write(known)

@@ -27,7 +27,7 @@ def a_study(database: Database, direction: str = "minimize") -> StudyRecord:
     definition = StudyDefinition.model_validate(
         {"name": "s", "search_space": {"x": {"type": "float", "low": 0.0, "high": 1.0}}, "goal": {direction: "loss"}}
     )
-    return add_study(database, definition=definition.model_dump(mode="json"), directions=[direction])
+    return add_study(database, definition=definition, directions=[direction])
 
 
 def fill(database: Database, study: StudyRecord, count: int, seed: int = 0) -> None:
