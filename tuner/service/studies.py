@@ -189,7 +189,8 @@ def delete(database: Database, name: str) -> None:
     """
 
     def work(connection: Connection) -> None:
-        studies.remove(connection, open_study(connection, name).record.id)
+        study = open_study(connection, name)
+        studies.remove(connection, study.record.id, study.moment)
 
     database.write(work)
 

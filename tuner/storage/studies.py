@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
@@ -11,7 +11,12 @@ from sqlalchemy import Connection, Select, Update, bindparam, delete, func, inse
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import StudyExists, StudyNotFound
+from tuner.storage.tables import deleted_study as deleted_table
 from tuner.storage.tables import study as table
+from tuner.storage.transactions import TransactionNumber
+
+DELETED_KEPT = timedelta(days=30)
+"""How long the name of a deleted study is kept: who resumes the events later is not told of it."""
 
 StudyState = Literal["active", "paused", "stopped", "completed"]
 
@@ -30,6 +35,7 @@ class StudyRecord:
     objective: str | None
     version: int
     sequence: int
+    transaction_number: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -68,6 +74,7 @@ def create(
             metrics=list(metrics),
             state="active",
             objective=objective,
+            transaction_number=TransactionNumber(),
             created_at=moment,
             user_attrs={},
             system_attrs={},
@@ -130,6 +137,7 @@ def _select_one(column: str, *, lock: bool) -> Select[Any]:
 def _update(columns: tuple[str, ...], added: tuple[str, ...]) -> Update:
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
     values |= {name: table.c[name] + bindparam(f"plus_{name}") for name in added}
+    values["transaction_number"] = TransactionNumber()
     return update(table).where(table.c.id == bindparam("of_study")).values(**values)
 
 
@@ -184,6 +192,12 @@ def increase(connection: Connection, study_id: int, **amounts: int) -> None:
     change(connection, study_id, plus=amounts)
 
 
-def remove(connection: Connection, study_id: int) -> None:
-    """Delete a study with its trials and curves."""
-    connection.execute(delete(table).where(table.c.id == study_id))
+def remove(connection: Connection, study_id: int, moment: datetime) -> None:
+    """Delete a study with its trials and curves; its name is kept a while for those who follow the events."""
+    gone = connection.execute(delete(table).where(table.c.id == study_id).returning(table.c.id, table.c.name)).one()
+    connection.execute(
+        insert(deleted_table).values(
+            id=gone.id, name=gone.name, deleted_at=moment, transaction_number=TransactionNumber()
+        )
+    )
+    connection.execute(delete(deleted_table).where(deleted_table.c.deleted_at < moment - DELETED_KEPT))
