@@ -14,7 +14,7 @@ from api import openapi, reference
 from api.body import BodyLimit
 from api.dashboard import pages
 from api.problems import describe, respond
-from api.routes import health, objectives, studies, trials, workers
+from api.routes import events, exports, health, objectives, studies, trials, workers
 from api.security import HEADERS, SecurityHeaders
 from api.serving import Service
 from tuner import __version__
@@ -53,7 +53,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         title="Tuner", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.service = service
-    for routes in (studies, trials, objectives, workers, health, reference, pages):
+    for routes in (studies, trials, exports, events, objectives, workers, health, reference, pages):
         app.include_router(routes.router)
     app.mount("/static", pages.static)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)

@@ -3,11 +3,13 @@
 import re
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from pydantic import WithJsonSchema
 
+from api.streams import Streams
 from tuner.definition import STUDY_NAME
 from tuner.errors import StudyNotFound, TrialNotFound
 from tuner.settings import Settings
@@ -24,6 +26,11 @@ class Service:
     database: Database
     settings: Settings
     draining: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The event streams that this process serves."""
+        return Streams(self.database, self.draining, self.settings.event_streams)
 
 
 # These dependencies are coroutines because FastAPI would send plain functions through its thread pool.

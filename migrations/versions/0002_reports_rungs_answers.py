@@ -1,4 +1,4 @@
-"""What training clients need: progress of reports, rungs of pruners, answers by idempotency key, sequences of events."""
+"""What training clients need: progress of reports, rungs of pruners, answers by idempotency key, numbered events."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuner.definition import STUDY_NAME, Spent, Study, StudyDefinition
+from tuner.definition import STUDY_NAME, Study, StudyDefinition
 from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyState
 from tuner.service import budget
 from tuner.service.open_study import definition_of, open_study
@@ -52,8 +52,8 @@ def create(database: Database, definition: StudyDefinition) -> tuple[Study, bool
         except StudyExists:
             record = studies.get(connection, resolved.name)
             _require_same(record, resolved)
-            return _views(connection, [record])[0], False
-        return _views(connection, [record])[0], True
+            return views(connection, [record])[0], False
+        return views(connection, [record])[0], True
 
     return database.write(work)
 
@@ -63,7 +63,7 @@ def get(database: Database, name: str) -> tuple[Study, int]:
 
     def work(connection: Connection) -> tuple[Study, int]:
         record = studies.get(connection, name)
-        return _views(connection, [record])[0], record.version
+        return views(connection, [record])[0], record.version
 
     return database.read(work)
 
@@ -87,7 +87,7 @@ def page(
         records = studies.page(connection, state=state, text=text, after=after, size=page_size + 1)
         more = len(records) > page_size
         records = records[:page_size]
-        return StudyPage(_views(connection, records), str(records[-1].id) if more else None)
+        return StudyPage(views(connection, records), str(records[-1].id) if more else None)
 
     return database.read(work)
 
@@ -132,13 +132,17 @@ def change(
         except ValidationError as error:
             raise InvalidInput.from_validation(error.errors(), document) from None
         check_budget(definition)
-        columns: dict[str, Any] = {"definition": definition.model_dump(mode="json"), "version": record.version + 1}
+        columns: dict[str, Any] = {
+            "definition": definition.model_dump(mode="json"),
+            "version": record.version + 1,
+            "sequence": record.sequence + 1,
+        }
         if "budget" in changes and record.state == "completed" and budget.exhausted(definition, record, moment) is None:
             columns |= _active_again(record, moment)
         studies.change(connection, record.id, **columns)
         open_study(connection, name).complete_if_spent()
         changed = studies.get_by_id(connection, record.id)
-        return _views(connection, [changed])[0], changed.version
+        return views(connection, [changed])[0], changed.version
 
     return database.write(work)
 
@@ -208,13 +212,13 @@ def _move(database: Database, name: str, sources: set[str], target: str, reason:
                     "state_reason": reason,
                     "finished_at": moment if target == "stopped" else None,
                 }
-            studies.change(connection, record.id, version=record.version + 1, **columns)
+            studies.change(connection, record.id, version=record.version + 1, sequence=record.sequence + 1, **columns)
             if target == "active":
                 study.complete_if_spent()
         elif record.state != target:
             hint = ": raise its budget to go on" if record.state == "completed" else ""
             raise StudyState(f"study {name!r} is {record.state}{hint}")
-        return _views(connection, [studies.get_by_id(connection, record.id)])[0]
+        return views(connection, [studies.get_by_id(connection, record.id)])[0]
 
     return database.write(work)
 
@@ -231,7 +235,13 @@ def _require_same(record: StudyRecord, resolved: StudyDefinition) -> None:
         )
 
 
-def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study]:
+def address_of(study_id: int, name: str) -> str:
+    """What addresses call a study: its name, or ``~{id}`` where an Optuna program chose one that does not fit."""
+    return name if re.fullmatch(STUDY_NAME, name) else f"~{study_id}"
+
+
+def views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study]:
+    """Studies as they are read."""
     counts = trials.counts(connection, [record.id for record in records])
     moment = now(connection)
     views = []
@@ -240,7 +250,7 @@ def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study
         views.append(
             Study(
                 name=record.name,
-                address=record.name if re.fullmatch(STUDY_NAME, record.name) else f"~{record.id}",
+                address=address_of(record.id, record.name),
                 state=record.state,
                 state_reason=record.state_reason,
                 definition=None if record.definition is None else definition_of(record),
@@ -248,12 +258,7 @@ def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study
                 started_at=record.started_at,
                 finished_at=record.finished_at,
                 trials=counts[record.id],
-                spent=Spent(
-                    trials=record.started_trials,
-                    gradient_evaluations=record.spent_evaluations,
-                    seconds=budget.seconds(record, moment),
-                    failed_trials=record.failed_trials,
-                ),
+                spent=budget.spent(record, moment),
                 best=None if best_trial is None else best_trial.view(),
             )
         )

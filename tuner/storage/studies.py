@@ -192,6 +192,12 @@ def increase(connection: Connection, study_id: int, **amounts: int) -> None:
     change(connection, study_id, plus=amounts)
 
 
+def get_many(connection: Connection, study_ids: Sequence[int]) -> list[StudyRecord]:
+    """The studies of those ids that exist, oldest first."""
+    found = connection.execute(select(table).where(table.c.id.in_(list(study_ids))).order_by(table.c.id))
+    return [StudyRecord(**row._mapping) for row in found]
+
+
 def remove(connection: Connection, study_id: int, moment: datetime) -> None:
     """Delete a study with its trials and curves; its name is kept a while for those who follow the events."""
     gone = connection.execute(delete(table).where(table.c.id == study_id).returning(table.c.id, table.c.name)).one()

@@ -7,7 +7,7 @@ writers take turns, so there the numbers are counted up, and a snapshot holds al
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, func, select, text
+from sqlalchemy import BigInteger, Connection, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -48,8 +48,4 @@ def horizon(connection: Connection) -> int:
     """
     if connection.dialect.name == "postgresql":
         return int(connection.execute(_HORIZON_OF_POSTGRESQL).scalar_one())
-    latest = [
-        connection.execute(select(func.coalesce(func.max(table.c.transaction_number), 0))).scalar_one()
-        for table in (study, deleted_study)
-    ]
-    return max(latest) + 1
+    return int(connection.execute(text(f"SELECT {_NEXT}")).scalar_one())

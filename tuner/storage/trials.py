@@ -81,9 +81,22 @@ class TrialRecord:
             excluded=self.excluded,
             worker=self.worker,
             created_at=self.created_at,
+            updated_at=self.updated_at,
             started_at=self.started_at,
             finished_at=self.finished_at,
         )
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """An attempt that ended without a result: ``end`` is ``lost`` or ``released``."""
+
+    trial_id: int
+    attempt: int
+    worker: str | None
+    started_at: datetime | None
+    ended_at: datetime
+    end: str
 
 
 # Making a statement takes longer than running one like these: what every ask and tell runs is made once.
@@ -95,10 +108,12 @@ _SELECT_MANY = _OF_STUDY.where(table.c.number.in_(bindparam("numbers", expanding
 
 
 @cache
-def _select_page(*, by_state: bool, after: bool, sized: bool) -> Select[Any]:
+def _select_page(*, by_state: bool, updated: bool, after: bool, sized: bool) -> Select[Any]:
     statement = _OF_STUDY.order_by(table.c.number)
     if by_state:
         statement = statement.where(table.c.state.in_(bindparam("states", expanding=True)))
+    if updated:
+        statement = statement.where(table.c.updated_at > bindparam("updated_after"))
     if after:
         statement = statement.where(table.c.number > bindparam("after"))
     return statement.limit(bindparam("size")) if sized else statement
@@ -161,14 +176,30 @@ def page(
     study_id: int,
     *,
     states: Sequence[str] | None = None,
+    updated_after: datetime | None = None,
     after: int | None = None,
     size: int | None = None,
 ) -> list[TrialRecord]:
     """Trials by number, those after the number ``after``; all of them where no ``size`` is given."""
-    values = {"of_study": study_id, "states": states and list(states), "after": after, "size": size}
+    values = {"states": states and list(states), "updated_after": updated_after, "after": after, "size": size}
     given = {name: value for name, value in values.items() if value is not None}
-    statement = _select_page(by_state=states is not None, after=after is not None, sized=size is not None)
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement, given)]
+    statement = _select_page(
+        by_state=states is not None,
+        updated=updated_after is not None,
+        after=after is not None,
+        sized=size is not None,
+    )
+    return [TrialRecord(**row._mapping) for row in connection.execute(statement, {"of_study": study_id, **given})]
+
+
+def latest_update(connection: Connection, study_id: int) -> datetime | None:
+    """When a trial of the study was last written; None where it has none.
+
+    Whoever writes a trial holds its study's row, so what is written later is never marked with an earlier time.
+    """
+    statement = select(table.c.updated_at).where(table.c.study_id == study_id)
+    # Where the last transaction wrote several trials, they carry the same time.
+    return connection.execute(statement.order_by(table.c.sequence.desc()).limit(1)).scalar_one_or_none()
 
 
 def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -332,6 +363,24 @@ def expired(connection: Connection, study_id: int, moment: datetime) -> list[Tri
         .with_for_update()
     )
     return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+
+
+def ended_attempts(connection: Connection, trial_id: int) -> list[AttemptRecord]:
+    """The attempts of a trial that ended without a result, in order."""
+    return ended_attempts_of_many(connection, [trial_id]).get(trial_id, [])
+
+
+def ended_attempts_of_many(connection: Connection, trial_ids: Sequence[int]) -> dict[int, list[AttemptRecord]]:
+    """The attempts of these trials that ended without a result, in order, by trial id."""
+    statement = (
+        select(attempt_table)
+        .where(attempt_table.c.trial_id.in_(list(trial_ids)))
+        .order_by(attempt_table.c.trial_id, attempt_table.c.attempt)
+    )
+    found: dict[int, list[AttemptRecord]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.trial_id, []).append(AttemptRecord(**row._mapping))
+    return found
 
 
 def end_attempts(connection: Connection, records: Sequence[TrialRecord], end: str, moment: datetime) -> None:
