@@ -200,10 +200,10 @@ def get_many(connection: Connection, study_ids: Sequence[int]) -> list[StudyReco
 
 def remove(connection: Connection, study_id: int, moment: datetime) -> None:
     """Delete a study with its trials and curves; its name is kept a while for those who follow the events."""
-    gone = connection.execute(delete(table).where(table.c.id == study_id).returning(table.c.id, table.c.name)).one()
+    name = connection.execute(select(table.c.name).where(table.c.id == study_id)).scalar_one()
+    # First, since the next number is counted from those that are there.
     connection.execute(
-        insert(deleted_table).values(
-            id=gone.id, name=gone.name, deleted_at=moment, transaction_number=TransactionNumber()
-        )
+        insert(deleted_table).values(id=study_id, name=name, deleted_at=moment, transaction_number=TransactionNumber())
     )
+    connection.execute(delete(table).where(table.c.id == study_id))
     connection.execute(delete(deleted_table).where(deleted_table.c.deleted_at < moment - DELETED_KEPT))
