@@ -7,9 +7,11 @@ up again, before anybody else began the trial, is not lost.
 
 from collections.abc import Sequence
 
+from tuner.storage import attempts as ended_attempts
 from tuner.storage import studies, trials
+from tuner.storage.attempts import AttemptRecord
 from tuner.storage.database import Connection, Database
-from tuner.storage.trials import FINISHED, AttemptRecord, TrialRecord
+from tuner.storage.trials import FINISHED, TrialRecord
 from tuner.trial import Attempt
 
 
@@ -22,7 +24,7 @@ def attempts(database: Database, name: str, number: int) -> list[Attempt]:
 
     def work(connection: Connection) -> list[Attempt]:
         record = trials.get(connection, studies.get(connection, name).id, number)
-        return attempts_of(record, trials.ended_attempts(connection, record.id))
+        return attempts_of(record, ended_attempts.ended(connection, [record.id]).get(record.id, ()))
 
     return database.read(work)
 

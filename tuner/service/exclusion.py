@@ -6,7 +6,7 @@ a running one is what samplers reckon with so as not to try its neighbourhood tw
 
 from tuner.errors import TrialState
 from tuner.service.open_study import open_study
-from tuner.storage import studies, trials
+from tuner.storage import trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import FINISHED
 from tuner.trial import Trial
@@ -24,14 +24,15 @@ def exclude(database: Database, name: str, number: int, *, excluded: bool = True
     """
 
     def work(connection: Connection) -> Trial:
-        study = open_study(connection, name)
-        record = trials.get(connection, study.record.id, number)
-        if record.state not in FINISHED:
-            raise TrialState(f"trial {number} is {record.state}: only a finished trial can be excluded")
-        if record.excluded != excluded:
-            sequence = study.record.sequence + 1
-            studies.change(connection, study.record.id, sequence=sequence, version=study.record.version + 1)
-            trials.change(connection, record.id, excluded=excluded, updated_at=study.moment, sequence=sequence)
-        return trials.get(connection, study.record.id, number).view()
+        with open_study(connection, name) as study:
+            record = trials.get(connection, study.record.id, number)
+            if record.state not in FINISHED:
+                raise TrialState(f"trial {number} is {record.state}: only a finished trial can be excluded")
+            if record.excluded != excluded:
+                study.change(version=study.record.version + 1)
+                trials.change(
+                    connection, record.id, excluded=excluded, updated_at=study.moment, sequence=study.sequence
+                )
+            return trials.get(connection, study.record.id, number).view()
 
     return database.write(work)

@@ -28,7 +28,7 @@ from tuner.definition import Study
 from tuner.errors import StudyNotFound
 from tuner.service.attempts import attempts_of
 from tuner.service.studies import views
-from tuner.storage import curves, studies, trials
+from tuner.storage import attempts, curves, studies, trials
 from tuner.storage.curves import Curve
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyRecord
@@ -148,14 +148,14 @@ def _document(
     yield (_json(head)[:-1] + ', "trials": [').encode()
     separator = "\n"
     for page in _pages(database, study, last):
-        ended = database.read(partial(trials.ended_attempts_of_many, trial_ids=[record.id for record in page]))
+        ended = database.read(partial(attempts.ended, trial_ids=[record.id for record in page]))
         for start in range(0, len(page), CURVES_AT_ONCE):
             some = page[start : start + CURVES_AT_ONCE]
             held = [(record.id, record.attempt) for record in some] if with_curves else []
             found = database.read(partial(curves.read_many, trials=held)) if held else {}
             for record in some:
-                attempts = [each.model_dump(mode="json") for each in attempts_of(record, ended.get(record.id, []))]
-                document = {**record.view().model_dump(mode="json"), "attempts": attempts}
+                shown = [each.model_dump(mode="json") for each in attempts_of(record, ended.get(record.id, []))]
+                document = {**record.view().model_dump(mode="json"), "attempts": shown}
                 if with_curves:
                     document["curves"] = {metric: _curve(curve) for metric, curve in found.get(record.id, {}).items()}
                 yield (separator + _json(document)).encode()
