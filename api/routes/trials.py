@@ -381,7 +381,8 @@ def page(study: StudyAddress, query: Annotated[TrialQuery, Query()], database: O
     document = {
         "trials": [trial.model_dump(mode="json", include=shown) for trial in found.trials],
         "next_page_token": found.next_page_token,
-        "as_of": None if found.as_of is None else found.as_of.isoformat(),
+        # With a Z: a plus sign is a space to whoever passes it on in a query as it is.
+        "as_of": None if found.as_of is None else found.as_of.isoformat().replace("+00:00", "Z"),
     }
     return JSONResponse(document)
 

@@ -66,6 +66,7 @@ def test_who_polls_with_as_of_misses_nothing_that_changes_during_the_walk(client
         while True:
             page = strict(client.get(f"{STUDY}/trials", params=params))
             as_of = as_of or page["as_of"]
+            assert page["as_of"].endswith("Z")
             seen |= {trial["number"]: trial["state"] for trial in page["trials"]}
             for number in between:
                 tell(client, number)

@@ -40,6 +40,9 @@ FORMAT = "tuner.study/1"
 AT_ONCE = 1000
 """Trials that are read at once."""
 
+PIECE = 65_536
+"""Characters that are sent at once, about: a piece a trial would take longer to hand on than to write."""
+
 CURVES_AT_ONCE = 20
 """Trials whose curves are read at once."""
 
@@ -145,7 +148,7 @@ def as_document(database: Database, name: str, *, with_curves: bool = True) -> I
 def _document(
     database: Database, study: StudyRecord, last: int, head: dict[str, Any], *, with_curves: bool
 ) -> Iterator[bytes]:
-    yield (_json(head)[:-1] + ', "trials": [').encode()
+    written, size = [_json(head)[:-1] + ', "trials": ['], 0
     separator = "\n"
     for page in _pages(database, study, last):
         ended = database.read(partial(attempts.ended, trial_ids=[record.id for record in page]))
@@ -158,9 +161,13 @@ def _document(
                 document = {**record.view().model_dump(mode="json"), "attempts": shown}
                 if with_curves:
                     document["curves"] = {metric: _curve(curve) for metric, curve in found.get(record.id, {}).items()}
-                yield (separator + _json(document)).encode()
+                written.append(separator + _json(document))
                 separator = ",\n"
-    yield b"\n]}\n"
+                size += len(written[-1])
+                if size > PIECE:
+                    yield "".join(written).encode()
+                    written, size = [], 0
+    yield "".join([*written, "\n]}\n"]).encode()
 
 
 def _curve(curve: Curve) -> dict[str, Any]:
