@@ -36,6 +36,11 @@ class Service:
     def __post_init__(self) -> None:
         object.__setattr__(self, "commits", GroupCommit(self.database))
 
+    @cached_property
+    def streams(self) -> Streams:
+        """The event streams that this process serves."""
+        return Streams(self.database, self.draining, self.settings.event_streams)
+
 
 @dataclass(frozen=True)
 class Writer:
@@ -51,11 +56,6 @@ class Writer:
             TunerError: it is refused.
         """
         return await asyncio.wrap_future(self.service.commits.submit(Write(study, action, self.key)))
-
-    @cached_property
-    def streams(self) -> Streams:
-        """The event streams that this process serves."""
-        return Streams(self.database, self.draining, self.settings.event_streams)
 
 
 KeyHeader = Annotated[

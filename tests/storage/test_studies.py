@@ -126,7 +126,7 @@ def test_a_study_goes_with_its_trials_attempts_and_curves_and_its_id_is_not_used
     def work(connection: Connection) -> list[int]:
         curves.append(connection, [CurveBlock(trial.id, 1, "loss", [0], [1.0])])
         trials.end_attempts(connection, [trial], "lost", MOMENT)
-        studies.remove(connection, study.id, MOMENT)
+        studies.remove(connection, study.id)
         return [
             connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in (tables.study, tables.trial, tables.attempt, tables.curve_block)

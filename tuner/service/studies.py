@@ -213,9 +213,9 @@ def delete(database: Database, name: str) -> None:
     """
 
     def work(connection: Connection) -> None:
-        record, moment = studies.get_to_act_on(connection, name)
+        record, _ = studies.get_to_act_on(connection, name)
         definition_of(record)
-        studies.remove(connection, record.id, moment)
+        studies.remove(connection, record.id)
 
     database.write(work)
 

@@ -111,7 +111,7 @@ class TunerStorage(BaseStorage):
     def delete_study(self, study_id: int) -> None:
         def work(connection: Connection) -> None:
             studies.get_by_id(connection, study_id, lock=True)
-            studies.remove(connection, study_id, now(connection))
+            studies.remove(connection, study_id)
 
         self._write(work)
         self._known.pop(study_id, None)

@@ -226,8 +226,9 @@ def get_many(connection: Connection, study_ids: Sequence[int]) -> list[StudyReco
     return [StudyRecord(*row) for row in found]
 
 
-def remove(connection: Connection, study_id: int, moment: datetime) -> None:
+def remove(connection: Connection, study_id: int) -> None:
     """Delete a study with its trials and curves; its name is kept a while for those who follow the events."""
+    moment = now(connection)
     name = connection.execute(select(table.c.name).where(table.c.id == study_id)).scalar_one()
     # First, since the next number is counted from those that are there.
     connection.execute(
