@@ -46,6 +46,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         yield
         service.draining.set()
         await anyio.to_thread.run_sync(sweeper.stop)
+        await anyio.to_thread.run_sync(app.state.service.commits.close)
         if database is None:
             service.database.close()
 

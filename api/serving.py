@@ -1,15 +1,20 @@
-"""What a request finds: the service's database and settings, and the study and trial that its path names."""
+"""What a request finds: the service's database and settings, the study and trial that its path names, its key."""
 
+import asyncio
+import hashlib
 import re
 import threading
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
-from pydantic import WithJsonSchema
+from fastapi import Depends, Header, Path, Request
+from pydantic import BaseModel, WithJsonSchema
 
 from tuner.definition import STUDY_NAME
 from tuner.errors import StudyNotFound, TrialNotFound
+from tuner.service.group_commit import GroupCommit
+from tuner.service.idempotency import Key
+from tuner.service.writes import Action, Write
 from tuner.settings import Settings
 from tuner.storage.database import Database
 
@@ -24,6 +29,18 @@ class Service:
     database: Database
     settings: Settings
     draining: threading.Event = field(default_factory=threading.Event)
+    commits: GroupCommit = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "commits", GroupCommit(self.database))
+
+    async def write(self, study: str, action: Action, key: Key | None = None) -> BaseModel:
+        """The answer to a write, once it is durable.
+
+        Raises:
+            TunerError: it is refused.
+        """
+        return await asyncio.wrap_future(self.commits.submit(Write(study, action, key)))
 
 
 # These dependencies are coroutines because FastAPI would send plain functions through its thread pool.
@@ -68,7 +85,28 @@ async def trial_number(
     return int(number)
 
 
+async def request_key(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            pattern="^[!-~]+$",
+            description="The same request under the same key is carried out once; its answer is kept for 24 hours.",
+        ),
+    ] = None,
+) -> Key | None:
+    """The key of a request, with a digest of what was asked."""
+    if idempotency_key is None:
+        return None
+    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+    digest.update(await request.body())
+    return Key(idempotency_key, digest.hexdigest())
+
+
 Serving = Annotated[Service, Depends(service)]
 OfDatabase = Annotated[Database, Depends(database)]
 StudyAddress = Annotated[str, Depends(study_address)]
 TrialNumber = Annotated[int, Depends(trial_number)]
+RequestKey = Annotated[Key | None, Depends(request_key)]

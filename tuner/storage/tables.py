@@ -18,6 +18,7 @@ trials (counts by state, the best) is derived, over an index.
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -41,6 +42,8 @@ from sqlalchemy import (
     text,
 )
 
+from tuner.definition import StudyDefinition
+
 
 class Json(TypeDecorator[Any]):
     """A JSON document as text: the same bytes on every database, whatever their own JSON types think of NaN."""
@@ -55,6 +58,26 @@ class Json(TypeDecorator[Any]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
         """The document."""
         return None if value is None else json.loads(value)
+
+
+class Definition(TypeDecorator[StudyDefinition]):
+    """A study's definition as JSON text; reading one again and again parses it once."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: StudyDefinition | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """None is the absence of a definition."""
+        return None if value is None else json.dumps(value.model_dump(mode="json"), separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StudyDefinition | None:  # noqa: ARG002
+        """The definition, which is frozen and may be shared."""
+        return None if value is None else _parsed(value)
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: str) -> StudyDefinition:
+    return StudyDefinition.model_validate(json.loads(document))
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -98,7 +121,7 @@ study = Table(
     Column("id", Key, primary_key=True),
     Column("name", Text, nullable=False),
     # The resolved definition; NULL for a study that an Optuna program made.
-    Column("definition", Json),
+    Column("definition", Definition),
     # Optuna's directions, one a metric: ["minimize"].
     Column("directions", Json, nullable=False),
     # The metric that each direction is about: ["loss"].
@@ -166,6 +189,8 @@ trial = Table(
     Column("last_step", BigInteger),
     Column("best_value", Double),
     Column("best_step", BigInteger),
+    # Why whoever runs it has been told to stop; NULL while it may go on.
+    Column("stop_reason", Text),
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),

@@ -4,13 +4,13 @@ Each write of a leased trial names the attempt it belongs to, in the statement i
 no row, whoever else is writing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Update, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, tuple_, update
 
 from tuner.errors import TrialNotFound
 from tuner.storage.tables import attempt as attempt_table
@@ -51,6 +51,7 @@ class TrialRecord:
     last_step: int | None
     best_value: float | None
     best_step: int | None
+    stop_reason: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -89,6 +90,8 @@ class TrialRecord:
 # Making a statement takes longer than running one like these: what every ask and tell runs is made once.
 _INSERT = insert(table).returning(table, sort_by_parameter_order=True)
 
+_INSERT_MANY = insert(table)
+
 _OF_STUDY = select(table).where(table.c.study_id == bindparam("of_study"))
 
 _SELECT_MANY = _OF_STUDY.where(table.c.number.in_(bindparam("numbers", expanding=True)))
@@ -118,11 +121,17 @@ def _update(columns: tuple[str, ...]) -> Update:
     return update(table).where(table.c.id == bindparam("trial_id")).values(**values)
 
 
+def insert_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert trials (all with the same columns); who knows their numbers need not read them back."""
+    if rows:
+        connection.execute(_INSERT_MANY, list(rows))
+
+
 def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[TrialRecord]:
     """Insert trials (all with the same columns), in order."""
     if not rows:
         return []
-    return [TrialRecord(**row._mapping) for row in connection.execute(_INSERT, list(rows))]
+    return [TrialRecord(*row) for row in connection.execute(_INSERT, list(rows))]
 
 
 def get(connection: Connection, study_id: int, number: int) -> TrialRecord:
@@ -147,13 +156,13 @@ def get_by_id(connection: Connection, trial_id: int, *, lock: bool = False) -> T
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     if row is None:
         raise TrialNotFound(f"there is no trial of id {trial_id}")
-    return TrialRecord(**row._mapping)
+    return TrialRecord(*row)
 
 
 def get_many(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, TrialRecord]:
     """The trials of those numbers that exist, by number."""
     values = {"of_study": study_id, "numbers": list(numbers)}
-    return {row.number: TrialRecord(**row._mapping) for row in connection.execute(_SELECT_MANY, values)}
+    return {row.number: TrialRecord(*row) for row in connection.execute(_SELECT_MANY, values)}
 
 
 def page(
@@ -168,7 +177,7 @@ def page(
     values = {"of_study": study_id, "states": states and list(states), "after": after, "size": size}
     given = {name: value for name, value in values.items() if value is not None}
     statement = _select_page(by_state=states is not None, after=after is not None, sized=size is not None)
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement, given)]
+    return [TrialRecord(*row) for row in connection.execute(statement, given)]
 
 
 def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -205,7 +214,7 @@ def waiting(connection: Connection, study_id: int, *, size: int, after: int | No
     """
     values = {"of_study": study_id, "size": size} | ({} if after is None else {"after": after})
     statement = _select_waiting(after=after is not None)
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement, values)]
+    return [TrialRecord(*row) for row in connection.execute(statement, values)]
 
 
 def best(connection: Connection, study_id: int, direction: str) -> TrialRecord | None:
@@ -218,7 +227,7 @@ def best(connection: Connection, study_id: int, direction: str) -> TrialRecord |
         .limit(1)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else TrialRecord(**row._mapping)
+    return None if row is None else TrialRecord(*row)
 
 
 def first_unranked(
@@ -239,13 +248,19 @@ def first_unranked(
     if values is not None:
         statement = statement.where(table.c["values"] == values)
     row = connection.execute(statement).one_or_none()
-    return None if row is None else TrialRecord(**row._mapping)
+    return None if row is None else TrialRecord(*row)
 
 
 def lease(
-    connection: Connection, trial_ids: Sequence[int], *, worker: str | None, seconds: float, moment: datetime
+    connection: Connection,
+    trial_ids: Sequence[int],
+    *,
+    worker: str | None,
+    seconds: float,
+    moment: datetime,
+    sequence: int,
 ) -> list[TrialRecord]:
-    """Give waiting trials to a worker: running, the attempt counted up. In the order of their numbers."""
+    """Give waiting trials to a worker: running, the attempt counted up, nothing reported yet. By number."""
     statement = (
         update(table)
         .where(table.c.id.in_(list(trial_ids)), table.c.state == "waiting")
@@ -257,33 +272,16 @@ def lease(
             lease_expires_at=moment + timedelta(seconds=seconds),
             started_at=moment,
             updated_at=moment,
+            sequence=sequence,
+            last_step=None,
+            best_value=None,
+            best_step=None,
+            stop_reason=None,
         )
         .returning(table)
     )
-    leased = [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+    leased = [TrialRecord(*row) for row in connection.execute(statement)]
     return sorted(leased, key=lambda record: record.number)
-
-
-def renew(connection: Connection, held: Iterable[tuple[int, int]], moment: datetime) -> list[int]:
-    """Renew the leases of (trial id, attempt) pairs; the ids of those that are still held.
-
-    An Optuna program's trial has no lease to renew.
-    """
-    renewed = []
-    for trial_id, attempt in held:
-        row = connection.execute(
-            select(table.c.lease_seconds).where(
-                table.c.id == trial_id,
-                table.c.attempt == attempt,
-                table.c.state == "running",
-                table.c.lease_seconds.is_not(None),
-            )
-        ).one_or_none()
-        if row is not None:
-            expiry = moment + timedelta(seconds=row.lease_seconds)
-            connection.execute(update(table).where(table.c.id == trial_id).values(lease_expires_at=expiry))
-            renewed.append(trial_id)
-    return renewed
 
 
 def studies_of_worker(connection: Connection, worker: str) -> list[int]:
@@ -331,7 +329,7 @@ def expired(connection: Connection, study_id: int, moment: datetime) -> list[Tri
         .order_by(table.c.number)
         .with_for_update()
     )
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+    return [TrialRecord(*row) for row in connection.execute(statement)]
 
 
 def end_attempts(connection: Connection, records: Sequence[TrialRecord], end: str, moment: datetime) -> None:
@@ -350,4 +348,13 @@ def end_attempts(connection: Connection, records: Sequence[TrialRecord], end: st
                 }
                 for record in records
             ],
+        )
+
+
+def resume_attempts(connection: Connection, records: Sequence[TrialRecord]) -> None:
+    """Take back that attempts have ended: they have not."""
+    if records:
+        pairs = [(record.id, record.attempt) for record in records]
+        connection.execute(
+            delete(attempt_table).where(tuple_(attempt_table.c.trial_id, attempt_table.c.attempt).in_(pairs))
         )
