@@ -159,8 +159,9 @@ SCRIPTS: Mapping[str, Callable[[Order, str, int, Callable[[], bool]], Script]] =
 
 def loss_at(parameters: Mapping[str, Any]) -> float:
     """A valley: best at a rate of 0.03 and as many steps as there may be, with a ripple in place of noise."""
-    off = math.log10(parameters["learning_rate"]) - math.log10(0.03)
-    return off * off + 20.0 / parameters["steps"] + 0.05 * math.sin(97.0 * off)
+    off: float = math.log10(parameters["learning_rate"]) - math.log10(0.03)
+    steps: int = parameters["steps"]
+    return off * off + 20.0 / steps + 0.05 * math.sin(97.0 * off)
 
 
 def _tell(study: str, number: int, attempt: int, loss: bytes) -> Request:

@@ -180,17 +180,40 @@ def load(served: Served, order: Order) -> Tally:
     """Let clients work, and hold the service to what it acknowledged.
 
     Raises:
-        RuntimeError: an answer was not 200, or a study does not hold exactly what was acknowledged. The studies are
-            used by nobody else, and were empty, or their trials are the order's alone from ``known`` on.
+        RuntimeError: an answer was not 200, or a study does not hold exactly what was acknowledged. Nobody else may
+            use the studies meanwhile.
     """
     before = {study: _complete(served, study) for study in order.studies}
     with clients(order) as wait:
         tally = wait()
+    check(served, order, tally, before)
+    return tally
+
+
+def check(served: Served, order: Order, tally: Tally, before: Mapping[str, int] | None = None) -> None:
+    """Ask the service for what it holds: every acknowledged result and curve point, and no other.
+
+    Args:
+        served: the service.
+        order: what clients did.
+        tally: what they counted.
+        before: finished trials by study, before the order; none where it is not given.
+
+    Raises:
+        RuntimeError: it holds something else.
+    """
     for study in order.studies:
-        held = _complete(served, study) - before[study]
+        first = (before or {}).get(study, 0)
+        held = _complete(served, study) - first
         if held != tally.told[study]:
             raise RuntimeError(f"{study}: {tally.told[study]} results were acknowledged, {held} are stored")
-    return tally
+        if tally.points[study]:
+            curves = [
+                served.get(f"/v1/studies/{study}/trials/{first + number}/curve?max_points=10") for number in range(held)
+            ]
+            points = sum(curve["points"] for one in curves for curve in one["curves"].values())
+            if points != tally.points[study]:
+                raise RuntimeError(f"{study}: {tally.points[study]} points were acknowledged, {points} are stored")
 
 
 def _complete(served: Served, study: str) -> int:

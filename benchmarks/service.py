@@ -6,15 +6,16 @@ turns, and the medians of their turns are compared. After each turn the service 
 it acknowledged; a benchmark that finds otherwise ends without a table.
 """
 
+import argparse
 import statistics
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks import rdb_storage
+from benchmarks import crowd, learning, rdb_storage
 from benchmarks.load import Order
 from benchmarks.servers import KINDS, CreateDatabase, load, migrated, serving
-from benchmarks.table import Measurement
+from benchmarks.table import Measurement, header, markdown
 
 TURNS = 3
 SECONDS = 3.0
@@ -34,6 +35,21 @@ class Traffic:
         return who if self.count == 1 else f"{who}, batches of {self.count}"
 
 
+@dataclass(frozen=True)
+class Reports:
+    """So many clients, each reporting so many points at once, twenty times a trial; how many times Optuna's points/s."""
+
+    clients: int
+    points: int
+    goal: float | None
+
+    def __str__(self) -> str:
+        who = "one client" if self.clients == 1 else f"{self.clients} clients at once"
+        return f"{who}, {self.points:,} points a report"
+
+
+REPORTS = (Reports(1, 1000, 200.0), Reports(16, 10, None))
+
 TRAFFIC = (Traffic(1, 1, 5.0), Traffic(16, 1, 15.0), Traffic(1, 100, 100.0))
 
 
@@ -43,7 +59,8 @@ def measure() -> list[Measurement]:
     for kind, databases in KINDS.items():
         with databases() as create:
             rows += ask_and_tell(kind, create)
-    return rows
+            rows += report(kind, create)
+    return rows + learning.measure() + crowd.measure()
 
 
 def ask_and_tell(kind: str, create: CreateDatabase) -> list[Measurement]:
@@ -65,20 +82,52 @@ def ask_and_tell(kind: str, create: CreateDatabase) -> list[Measurement]:
     ]
 
 
-def _rates(what: str, unit: str, ours: list[float], theirs: list[float], goal: float) -> Measurement:
+def report(kind: str, create: CreateDatabase) -> list[Measurement]:
+    """Curve points a second."""
+    theirs: list[float] = []
+    ours: Mapping[Reports, list[float]] = {reports: [] for reports in REPORTS}
+    with serving(migrated(create())) as served:
+        for turn in range(TURNS):
+            theirs.append(rdb_storage.points_per_second(create(), SECONDS))
+            for place, reports in enumerate(REPORTS):
+                study = served.create_study(f"turn-{turn}-{place}")
+                order = Order(
+                    served.port, "report", [study], clients=reports.clients, points=reports.points, seconds=SECONDS
+                )
+                ours[reports].append(load(served, order).points_in_time / SECONDS)
+    return [
+        _rates(f"reported curve points over HTTP, {kind}, {reports}", "points/s", ours[reports], theirs, reports.goal)
+        for reports in REPORTS
+    ]
+
+
+def _rates(what: str, unit: str, ours: list[float], theirs: list[float], goal: float | None) -> Measurement:
     mine, other = statistics.median(ours), statistics.median(theirs)
     print(f"  {what}: {_listed(ours)}; Optuna {_listed(theirs)}", file=sys.stderr)
     return Measurement(
-        what, f"{mine:,.0f} {unit}", f"{other:,.0f} {unit}", f"{mine / other:.1f}x", f">= {goal:g}x",
-        mine / other >= goal,
-    )  # fmt: skip
+        what,
+        f"{mine:,.0f} {unit}",
+        f"{other:,.0f} {unit}",
+        f"{mine / other:.1f}x",
+        "" if goal is None else f">= {goal:g}x",
+        None if goal is None else mine / other >= goal,
+    )
 
 
 def _listed(rates: list[float]) -> str:
     return " ".join(f"{rate:,.0f}" for rate in rates)
 
 
-if __name__ == "__main__":
-    from benchmarks.table import markdown
+def main() -> None:
+    """Print the table; with ``--soak SECONDS``, of the crowd alone, for so long."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=main.__doc__)
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="measure only the crowd of clients, for so long")
+    soak = parser.parse_args().soak
+    rows = measure() if soak is None else crowd.measure(soak, sampled_every=10.0)
+    print(header())
+    print()
+    print(markdown(rows))
 
-    print(markdown(measure()))
+
+if __name__ == "__main__":
+    main()

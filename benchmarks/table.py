@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+_KEPT = {True: "yes", False: "no", None: ""}
+
+
 @dataclass(frozen=True)
 class Measurement:
-    """One row: ours beside theirs, both as text with units, the ratio that is promised, and whether it was kept."""
+    """One row: ours beside theirs, both as text with units, the ratio that is promised, and whether it was kept.
+
+    Where nothing is promised, ``goal`` is empty and ``met`` None: the row is there to be known.
+    """
 
     what: str
     ours: str
     theirs: str
     ratio: str
     goal: str
-    met: bool
+    met: bool | None
 
 
 def seconds(duration: float) -> str:
@@ -44,7 +50,7 @@ def markdown(measurements: Iterable[Measurement]) -> str:
     """The rows as a markdown table."""
     lines = ["| what | ours | theirs | ratio | goal | met |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {row.what} | {row.ours} | {row.theirs} | {row.ratio} | {row.goal} | {'yes' if row.met else 'no'} |"
+        f"| {row.what} | {row.ours} | {row.theirs} | {row.ratio} | {row.goal} | {_KEPT[row.met]} |"
         for row in measurements
     ]
     return "\n".join(lines)
