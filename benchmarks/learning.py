@@ -1,8 +1,8 @@
 """What a trial costs with tpe: over HTTP beside the sampler alone, and in a long study beside a short one.
 
 *The sampler alone* is Optuna's ``TPESampler(multivariate=True)``, which is what our tpe builds on, on an in-memory
-study of the same finished trials: ``study.ask`` and ``study.tell``. Beside it, for the record, our own choice of a point
-from the same trials, in memory too. The flat ask compares the service with itself.
+study of the same finished trials: ``study.ask`` and ``study.tell``. Beside it, for the record, our own choice of a
+point from the same trials, in memory too. The flat ask compares the service with itself.
 """
 
 import statistics

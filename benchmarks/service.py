@@ -37,7 +37,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Reports:
-    """So many clients, each reporting so many points at once, twenty times a trial; how many times Optuna's points/s."""
+    """So many clients, each reporting so many points at once, twenty times a trial; and the goal, if there is one."""
 
     clients: int
     points: int

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-
 _KEPT = {True: "yes", False: "no", None: ""}
 
 
