@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from tuner.storage import bulk
 from tuner.storage.tables import answer as table
 
 
@@ -22,12 +22,6 @@ class AnswerRecord:
 
 _SELECT = select(table).where(table.c.key.in_(bindparam("keys", expanding=True)))
 
-# A key that another study's request is using at this moment is its mistake, and no reason to fail.
-_INSERT = {
-    "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
-}
-
 
 def find(connection: Connection, keys: Collection[str]) -> dict[str, AnswerRecord]:
     """The answers that are kept under these keys."""
@@ -38,9 +32,8 @@ def find(connection: Connection, keys: Collection[str]) -> dict[str, AnswerRecor
 
 def keep(connection: Connection, records: Sequence[AnswerRecord]) -> None:
     """Keep answers for those who ask again."""
-    if records:
-        rows = [vars(record) for record in records]
-        connection.execute(_INSERT[connection.dialect.name], rows)
+    # A key that a request to another study is using at this moment is its mistake, and no reason to fail.
+    bulk.insert(connection, table, [vars(record) for record in records], or_nothing=True)
 
 
 def any_before(connection: Connection, moment: datetime) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from tuner.storage import bulk
 from tuner.storage.tables import curve_block as table
 
 Steps = NDArray[np.int64]
@@ -41,15 +42,6 @@ _SELECT_LAST = select(table).where(
     table.c.trial_id.in_(bindparam("trials", expanding=True)),
     table.c.sequence == select(func.max(_PRESENT.c.sequence)).where(*_SAME_CURVE).scalar_subquery(),
 )
-_NEW: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("first_step", "last_step", "points")}
-_UPDATE_BLOCK = (
-    update(table)
-    .where(
-        *(table.c[name] == parameter for name, parameter in _OF.items()), table.c.sequence == bindparam("of_sequence")
-    )
-    .values(**_NEW)
-)
-_INSERT_BLOCK = insert(table).values(sequence=bindparam("of_sequence"), **_OF, **_NEW)
 
 
 @dataclass(frozen=True)
@@ -114,22 +106,20 @@ def grow(connection: Connection, blocks: Iterable[CurveBlock]) -> None:
                 continue
         sequence = 0 if present is None else present.sequence + 1
         begun.append({**_of(curve, sequence), **_columns(_merge([(steps, values)]))})
-    if grown:
-        connection.execute(_UPDATE_BLOCK, grown)
-    if begun:
-        connection.execute(_INSERT_BLOCK, begun)
+    bulk.update(connection, table, grown, by=("trial_id", "metric", "attempt", "sequence"))
+    bulk.insert(connection, table, begun)
 
 
 def _of(curve: tuple[int, str, int], sequence: int) -> dict[str, Any]:
     trial_id, metric, attempt = curve
-    return {"of_trial": trial_id, "of_metric": metric, "of_attempt": attempt, "of_sequence": sequence}
+    return {"trial_id": trial_id, "metric": metric, "attempt": attempt, "sequence": sequence}
 
 
 def _columns(curve: Curve) -> dict[str, Any]:
     return {
-        "new_first_step": int(curve.steps[0]),
-        "new_last_step": int(curve.steps[-1]),
-        "new_points": encode(curve.steps, curve.values),
+        "first_step": int(curve.steps[0]),
+        "last_step": int(curve.steps[-1]),
+        "points": encode(curve.steps, curve.values),
     }
 
 

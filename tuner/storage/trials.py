@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, tuple_, update
 
 from tuner.errors import TrialNotFound
+from tuner.storage import bulk
 from tuner.storage.tables import attempt as attempt_table
 from tuner.storage.tables import trial as table
 from tuner.trial import Outcome, Trial, TrialState, decode_float
@@ -90,8 +91,6 @@ class TrialRecord:
 # Making a statement takes longer than running one like these: what every ask and tell runs is made once.
 _INSERT = insert(table).returning(table, sort_by_parameter_order=True)
 
-_INSERT_MANY = insert(table)
-
 _OF_STUDY = select(table).where(table.c.study_id == bindparam("of_study"))
 
 _SELECT_MANY = _OF_STUDY.where(table.c.number.in_(bindparam("numbers", expanding=True)))
@@ -115,16 +114,9 @@ def _select_waiting(*, after: bool) -> Select[Any]:
     return statement.limit(bindparam("size")).with_for_update()
 
 
-@cache
-def _update(columns: tuple[str, ...]) -> Update:
-    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns if name != "id"}
-    return update(table).where(table.c.id == bindparam("trial_id")).values(**values)
-
-
 def insert_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert trials (all with the same columns); who knows their numbers need not read them back."""
-    if rows:
-        connection.execute(_INSERT_MANY, list(rows))
+    bulk.insert(connection, table, rows)
 
 
 def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[TrialRecord]:
@@ -304,15 +296,7 @@ def change(connection: Connection, trial_id: int, **columns: Any) -> None:
 
 def change_many(connection: Connection, changes: Sequence[dict[str, Any]]) -> None:
     """Set the same columns of several trials in one statement; each change names its trial by ``id``."""
-    if not changes:
-        return
-    connection.execute(
-        _update(tuple(changes[0])),
-        [
-            {"trial_id": change["id"], **{f"new_{name}": value for name, value in change.items() if name != "id"}}
-            for change in changes
-        ],
-    )
+    bulk.update(connection, table, changes, by=("id",))
 
 
 def studies_with_expired(connection: Connection, moment: datetime) -> list[int]:
@@ -334,21 +318,18 @@ def expired(connection: Connection, study_id: int, moment: datetime) -> list[Tri
 
 def end_attempts(connection: Connection, records: Sequence[TrialRecord], end: str, moment: datetime) -> None:
     """Record attempts that ended without a result: ``lost`` or ``released``."""
-    if records:
-        connection.execute(
-            insert(attempt_table),
-            [
-                {
-                    "trial_id": record.id,
-                    "attempt": record.attempt,
-                    "worker": record.worker,
-                    "started_at": record.started_at,
-                    "ended_at": moment,
-                    "end": end,
-                }
-                for record in records
-            ],
-        )
+    rows = [
+        {
+            "trial_id": record.id,
+            "attempt": record.attempt,
+            "worker": record.worker,
+            "started_at": record.started_at,
+            "ended_at": moment,
+            "end": end,
+        }
+        for record in records
+    ]
+    bulk.insert(connection, attempt_table, rows)
 
 
 def resume_attempts(connection: Connection, records: Sequence[TrialRecord]) -> None:
