@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -228,12 +229,17 @@ class _Play:
 
     def run(self) -> None:
         """Play every script to its end."""
-        for number in range(self.order.clients):
-            study = self.order.studies[number % len(self.order.studies)]
-            client = _Client(self.order.port, SCRIPTS[self.order.script](self.order, study, number, self._over))
-            self.selector.register(client.socket, selectors.EVENT_READ, client)
-            self.playing += 1
-            self._advance(client, None)
+        with self.selector, ExitStack() as connections:
+            for number in range(self.order.clients):
+                study = self.order.studies[number % len(self.order.studies)]
+                client = _Client(self.order.port, SCRIPTS[self.order.script](self.order, study, number, self._over))
+                connections.callback(client.socket.close)
+                self.selector.register(client.socket, selectors.EVENT_READ, client)
+                self.playing += 1
+                self._advance(client, None)
+            self._wait_and_advance()
+
+    def _wait_and_advance(self) -> None:
         while self.playing:
             wait = max(0.0, self.sleeping[0][0] - time.perf_counter()) if self.sleeping else PATIENCE
             ready = self.selector.select(wait)
@@ -268,7 +274,6 @@ class _Play:
             todo = next(client.script) if answer is None else client.script.send(answer)
         except StopIteration:
             self.selector.unregister(client.socket)
-            client.socket.close()
             self.playing -= 1
             return
         if isinstance(todo, Pause):

@@ -7,6 +7,7 @@ it acknowledged; a benchmark that finds otherwise ends without a table.
 """
 
 import argparse
+import os
 import statistics
 import sys
 from collections.abc import Mapping
@@ -17,8 +18,8 @@ from benchmarks.load import Order
 from benchmarks.servers import KINDS, CreateDatabase, load, migrated, serving
 from benchmarks.table import Measurement, header, markdown
 
-TURNS = 3
-SECONDS = 3.0
+TURNS = 5
+SECONDS = 2.0
 """Measured time of each of our turns, and of theirs."""
 
 
@@ -55,6 +56,7 @@ TRAFFIC = (Traffic(1, 1, 5.0), Traffic(16, 1, 15.0), Traffic(1, 100, 100.0))
 
 def measure() -> list[Measurement]:
     """Each kind of database."""
+    print(f"  load average before: {os.getloadavg()[0]:.1f}", file=sys.stderr)
     rows: list[Measurement] = []
     for kind, databases in KINDS.items():
         with databases() as create:
@@ -119,11 +121,12 @@ def _listed(rates: list[float]) -> str:
 
 
 def main() -> None:
-    """Print the table; with ``--soak SECONDS``, of the crowd alone, for so long."""
+    """Measure the service, or one part of it longer."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=main.__doc__)
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="measure only the crowd of clients, for so long")
-    soak = parser.parse_args().soak
-    rows = measure() if soak is None else crowd.measure(soak, sampled_every=10.0)
+    parser.add_argument("--on", choices=[*KINDS], action="append", help="with --soak: on which database; default: each")
+    given = parser.parse_args()
+    rows = measure() if given.soak is None else crowd.measure(given.soak, 10.0, given.on or KINDS)
     print(header())
     print()
     print(markdown(rows))
