@@ -9,7 +9,7 @@ from api.body import JsonRoute
 from api.problems import Refused, documented, status_of_code
 from api.routes.studies import LOCATION
 from api.schemas import Attempt, Number, Paging, Reason, WorkerName
-from api.serving import OfDatabase, RequestKey, Serving, StudyAddress, TrialNumber
+from api.serving import OfDatabase, StudyAddress, TrialNumber, Writing
 from tuner.definition import LARGEST_BATCH, LARGEST_CLIENT_STEPS, MetricName, Strict
 from tuner.errors import (
     AlreadyTold,
@@ -184,9 +184,9 @@ class CurveQuery(BaseModel, extra="forbid"):
         **documented(InvalidInput, KeyReused, StudyNotFound, ReadOnlyStudy, body=True),
     },
 )
-async def enqueue(study: StudyAddress, point: ChosenPoint, service: Serving, key: RequestKey) -> Response:
+async def enqueue(study: StudyAddress, point: ChosenPoint, write: Writing) -> Response:
     """Add a point of your own. It waits until somebody asks, and counts against the budget from then on."""
-    trial: Any = await service.write(study, Enqueue(point.parameters), key)
+    trial: Any = await write(study, Enqueue(point.parameters))
     return _answer(trial, 201, Location=f"/v1/studies/{study}/trials/{trial.number}")
 
 
@@ -197,11 +197,11 @@ async def enqueue(study: StudyAddress, point: ChosenPoint, service: Serving, key
     response_model=Asked,
     responses=documented(InvalidInput, KeyReused, StudyNotFound, ReadOnlyStudy, body=True),
 )
-async def ask(study: StudyAddress, service: Serving, key: RequestKey, request: AskRequest = ONE_TRIAL) -> Response:
+async def ask(study: StudyAddress, write: Writing, request: AskRequest = ONE_TRIAL) -> Response:
     """Lease trials to run. None is an ordinary answer: the study's state says why, and when to ask again."""
-    if service.draining.is_set():
+    if write.service.draining.is_set():
         raise Refused(503, "draining", "The service is about to stop; ask again.", headers={"Retry-After": "1"})
-    return _answer(await service.write(study, Ask(request.count, request.worker, request.lease_seconds), key))
+    return _answer(await write(study, Ask(request.count, request.worker, request.lease_seconds)))
 
 
 @router.post(
@@ -211,10 +211,10 @@ async def ask(study: StudyAddress, service: Serving, key: RequestKey, request: A
     response_model=Judgements,
     responses=documented(InvalidInput, KeyReused, StudyNotFound, ReadOnlyStudy, body=True),
 )
-async def tell_many(study: StudyAddress, told: Results, service: Serving, key: RequestKey) -> Response:
+async def tell_many(study: StudyAddress, told: Results, write: Writing) -> Response:
     """Tell several results at once. Each is judged on its own: the answer is 200 even where some are refused."""
     endings = [result.ending(result.number) for result in told.results]
-    judged: Any = await service.write(study, TellMany(endings), key)
+    judged: Any = await write(study, TellMany(endings))
     return _answer(
         Judgements(
             results=[
@@ -234,11 +234,9 @@ async def tell_many(study: StudyAddress, told: Results, service: Serving, key: R
         InvalidInput, KeyReused, StudyNotFound, TrialNotFound, ReadOnlyStudy, LeaseLost, WrongState, body=True
     ),
 )
-async def report(
-    study: StudyAddress, number: TrialNumber, points: Points, service: Serving, key: RequestKey
-) -> Response:
+async def report(study: StudyAddress, number: TrialNumber, points: Points, write: Writing) -> Response:
     """Add points to a trial's curves, thousands at a time if you like; the lease begins anew. Says whether to go on."""
-    return _answer(await service.write(study, points.report(number), key))
+    return _answer(await write(study, points.report(number)))
 
 
 @router.post(
@@ -250,9 +248,9 @@ async def report(
         InvalidInput, KeyReused, StudyNotFound, TrialNotFound, ReadOnlyStudy, LeaseLost, AlreadyTold, body=True
     ),
 )
-async def tell(study: StudyAddress, number: TrialNumber, result: Result, service: Serving, key: RequestKey) -> Response:
+async def tell(study: StudyAddress, number: TrialNumber, result: Result, write: Writing) -> Response:
     """Settle a trial, exactly once. The identical result again is 200; another is 409 `already_told`."""
-    return _answer(await service.write(study, Tell(result.ending(number)), key))
+    return _answer(await write(study, Tell(result.ending(number))))
 
 
 @router.post(
@@ -262,9 +260,9 @@ async def tell(study: StudyAddress, number: TrialNumber, result: Result, service
     response_model=Renewal,
     responses=documented(InvalidInput, StudyNotFound, TrialNotFound, ReadOnlyStudy, LeaseLost, WrongState, body=True),
 )
-async def heartbeat(study: StudyAddress, number: TrialNumber, held: HeldAttempt, service: Serving) -> Response:
+async def heartbeat(study: StudyAddress, number: TrialNumber, held: HeldAttempt, write: Writing) -> Response:
     """Say that a trial is still being run: its lease begins anew."""
-    renewed: Any = await service.write(study, Report(number, held.attempt))
+    renewed: Any = await write(study, Report(number, held.attempt))
     return _answer(Renewal(lease_expires_at=renewed.lease_expires_at))
 
 
@@ -275,9 +273,9 @@ async def heartbeat(study: StudyAddress, number: TrialNumber, held: HeldAttempt,
     response_model=Trial,
     responses=documented(InvalidInput, StudyNotFound, TrialNotFound, ReadOnlyStudy, LeaseLost, body=True),
 )
-async def release(study: StudyAddress, number: TrialNumber, held: HeldAttempt, service: Serving) -> Response:
+async def release(study: StudyAddress, number: TrialNumber, held: HeldAttempt, write: Writing) -> Response:
     """Give a running trial back, to be run by somebody else, without charging it a lost lease."""
-    return _answer(await service.write(study, Release(number, held.attempt)))
+    return _answer(await write(study, Release(number, held.attempt)))
 
 
 def _answer(document: BaseModel, status: int = 200, **headers: str) -> Response:

@@ -261,7 +261,8 @@ rung = Table(
     "tuner_rung",
     metadata,
     Column("study_id", Key, ForeignKey("tuner_study.id", ondelete="CASCADE"), primary_key=True),
-    # Trials of one bracket are compared with each other; pruners without brackets have one.
+    # Trials of one bracket are compared with each other; pruners without brackets have one, 0. Bracket -1 holds no rung
+    # but a trial's last improvement, for a pruner that waits for the next.
     Column("bracket", Integer, primary_key=True),
     Column("step", BigInteger, primary_key=True),
     Column("trial_id", Key, ForeignKey("tuner_trial.id", ondelete="CASCADE"), primary_key=True),
