@@ -7,7 +7,6 @@ it acknowledged; a benchmark that finds otherwise ends without a table.
 """
 
 import argparse
-import os
 import statistics
 import sys
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from benchmarks.load import Order
 from benchmarks.servers import KINDS, CreateDatabase, load, migrated, serving
 from benchmarks.table import Measurement, header, markdown
 
-TURNS = 5
+TURNS, REPORT_TURNS = 5, 3
 SECONDS = 2.0
 """Measured time of each of our turns, and of theirs."""
 
@@ -56,7 +55,6 @@ TRAFFIC = (Traffic(1, 1, 5.0), Traffic(16, 1, 15.0), Traffic(1, 100, 100.0))
 
 def measure() -> list[Measurement]:
     """Each kind of database."""
-    print(f"  load average before: {os.getloadavg()[0]:.1f}", file=sys.stderr)
     rows: list[Measurement] = []
     for kind, databases in KINDS.items():
         with databases() as create:
@@ -89,7 +87,7 @@ def report(kind: str, create: CreateDatabase) -> list[Measurement]:
     theirs: list[float] = []
     ours: Mapping[Reports, list[float]] = {reports: [] for reports in REPORTS}
     with serving(migrated(create())) as served:
-        for turn in range(TURNS):
+        for turn in range(REPORT_TURNS):
             theirs.append(rdb_storage.points_per_second(create(), SECONDS))
             for place, reports in enumerate(REPORTS):
                 study = served.create_study(f"turn-{turn}-{place}")

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+LOAD_BEFORE = os.getloadavg()[0]
+"""What the machine did otherwise: processes that wanted to run in the minute before, on average."""
+
 _KEPT = {True: "yes", False: "no", None: ""}
 
 
@@ -39,6 +42,7 @@ def header() -> str:
     return "\n".join(
         (
             f"- Machine: {_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            f"- Load average before the run: {LOAD_BEFORE:.1f}",
             f"- Date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
             f"- Commit: {_commit()}",
         )
