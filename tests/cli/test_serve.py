@@ -98,6 +98,22 @@ def test_workers_end_with_a_service_that_was_killed(tmp_path: Path) -> None:
         database.close()
 
 
+def test_processes_that_answer_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    with service(tmp_path, "--processes", "2", "--workers", "0") as (url, process):
+        process.kill()
+        process.wait()
+        port = int(url.rpartition(":")[2])
+
+        def free() -> bool:
+            try:
+                socket.create_server(("127.0.0.1", port)).close()
+            except OSError:
+                return False
+            return True
+
+        eventually(free)
+
+
 @pytest.mark.parametrize("flags", [[], ["--processes", "2"]])
 def test_open_event_streams_do_not_hold_up_the_end(tmp_path: Path, flags: list[str]) -> None:
     with service(tmp_path, "--workers", "0", "--grace-seconds", "10", *flags) as (url, process), ExitStack() as stack:

@@ -227,7 +227,7 @@ trial = Table(
     Column("system_attrs", Json, nullable=False),
     UniqueConstraint("study_id", "number"),
     CheckConstraint("state IN ('waiting', 'running', 'complete', 'failed', 'pruned')", name="state"),
-    Index(None, "study_id", "state", "objective_value"),
+    Index(None, "study_id", "state", "objective_value", "number"),
     Index(None, "study_id", "state", "number"),
     Index(None, "study_id", "sequence"),
     Index(None, "state", "lease_expires_at"),
