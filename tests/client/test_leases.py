@@ -31,7 +31,7 @@ def test_a_lease_is_kept_while_training_holds_the_interpreter(sweeping_url: str)
 def test_a_silent_trial_is_kept_and_a_dropped_one_is_not(sweeping_url: str) -> None:
     with Client(sweeping_url, lease_seconds=LEASE) as client:
         study = client.study("s", learning_rate=0.1, steps=1, sampler="random")
-        kept, _ = study.ask(2)
+        kept = study.ask(2)[0]
         eventually(lambda: programs.trial(sweeping_url, 1)["state"] == "waiting")
         time.sleep(2 * LEASE)
         assert programs.trial(sweeping_url, 0)["state"] == "running"
@@ -148,7 +148,7 @@ def test_past_its_progress_deadline_a_trainer_is_taken_to_hang(sweeping_url: str
 
         def over() -> bool:
             _ = working.should_stop
-            return programs.trial(sweeping_url, hanging.number)["state"] == "waiting"
+            return bool(programs.trial(sweeping_url, hanging.number)["state"] == "waiting")
 
         eventually(over)
         states = [trial.state for trial in study.trials()]

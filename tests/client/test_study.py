@@ -246,9 +246,11 @@ def test_a_closed_client_gives_its_trials_back(url: str) -> None:
     with Client(url) as client:
         study = open_study(client)
         study.ask(2)
-    with Client(url) as client, pytest.raises(ValueError, match="bad"), client:
-        [trial] = client.study("s").ask()
+    client = Client(url)
+    held = client.study("s").ask()
+    with pytest.raises(ValueError, match="bad"), client:
         raise ValueError("bad")
-    with Client(url) as client:
-        found = {trial.number: (trial.state, trial.reason) for trial in client.study("s").trials()}
+    assert held[0].ended
+    found = {trial.number: (trial.state, trial.reason) for trial in client.study("s").trials()}
     assert found == {0: ("failed", "ValueError: bad"), 1: ("waiting", None)}
+    client.close()

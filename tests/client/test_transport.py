@@ -14,8 +14,8 @@ pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 UNAVAILABLE = [Fault(status) for status in (502, 503, 504, 429)]
 
 
-def join(client: Client, **changes: int) -> None:
-    client.study("s", learning_rate=(1e-4, 1.0), steps=(1, 10), sampler="random", **changes)
+def join(client: Client, *, trials: int | None = None) -> None:
+    client.study("s", learning_rate=(1e-4, 1.0), steps=(1, 10), sampler="random", trials=trials)
 
 
 @pytest.mark.parametrize("fault", [LOST_REQUEST, *UNAVAILABLE], ids=lambda fault: str(fault.status))

@@ -10,7 +10,7 @@ import os
 import threading
 import weakref
 from builtins import range as counting
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType, TracebackType
@@ -89,8 +89,10 @@ class Trial:
         self._ended = False
         self._settling = threading.RLock()
         self.left: TracebackType | None = None
-        self._outbox = Outbox(terms.transport, f"{self._path}:report", self.attempt, self._answered, self._lose)
-        self._lease = leases.hold(self._renewal(), _weakly(self))
+        self._outbox = Outbox(
+            terms.transport, f"{self._path}:report", self.attempt, _weakly(self._answered), _weakly(self._lose)
+        )
+        self._lease = leases.hold(self._renewal(), _weakly(self._lose))
         terms.running.add(self)
         terms.rounds.watch(self)
 
@@ -349,16 +351,16 @@ class Trial:
             raise TrialState(f"trial {self.number} is run by process {self._process}, which asked for it")
 
 
-def _weakly(trial: Trial) -> Any:
-    """`Trial._lose` for whoever must not keep the trial."""
-    lose = weakref.WeakMethod(trial._lose)
+def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A method for whoever must not keep its trial: one that nobody has is renewed no more."""
+    weak = weakref.WeakMethod(method)
 
-    def lost(detail: str) -> None:
-        method = lose()
-        if method is not None:
-            method(detail)
+    def call(said: Any) -> None:
+        strong = weak()
+        if strong is not None:
+            strong(said)
 
-    return lost
+    return call
 
 
 def _authorities() -> str:
