@@ -37,6 +37,9 @@ LARGEST_FLOAT = 1e18
 LARGEST_STEPS = 1_000_000
 """Steps of one trial of a registered objective."""
 
+LARGEST_CLIENT_STEPS = 10**12
+"""Steps of one trial of a training client: thousands of asks of a thousand such trials still add up in 64 bits."""
+
 LARGEST_BATCH = 1_000
 """Trials in one ask."""
 

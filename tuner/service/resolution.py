@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tuner import objectives
-from tuner.definition import LARGEST_STEPS, Choices, IntRange, Parameter, StudyDefinition
+from tuner.definition import LARGEST_CLIENT_STEPS, LARGEST_STEPS, Choices, IntRange, Parameter, StudyDefinition
 from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
 from tuner.objectives import Objective, Stochastic, Validated
@@ -16,9 +16,6 @@ from tuner.search import resolve_sampler
 from tuner.service import budget
 
 LARGEST_RATE = 1e12
-
-LARGEST_CLIENT_STEPS = 10**12
-"""Steps of one trial of a training client: thousands of asks of a thousand such trials still add up in 64 bits."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tuner import __version__
 from tuner.definition import StudyDefinition
-from tuner.service.ask import Terms, ask_of
+from tuner.service.ask import Ask, lease_out
 from tuner.service.leases import sweep
 from tuner.service.open_study import open_study
 from tuner.storage import studies, trials, workers
@@ -117,10 +117,10 @@ def take(database: Database, name: str, *, worker: str, lease_seconds: float) ->
     """
 
     def work(connection: Connection) -> Work:
-        study = open_study(connection, name)
-        count = study.definition.sampler.batch_size or 1
-        asked = ask_of(study, Terms(count, worker, lease_seconds))
-        return Work(f"~{study.record.id}", study.definition, asked.trials)
+        with open_study(connection, name) as study:
+            count = study.definition.sampler.batch_size or 1
+            [asked] = lease_out(study, [Ask(count, worker, lease_seconds)])
+            return Work(f"~{study.record.id}", study.definition, asked.trials)
 
     return database.write(work)
 
