@@ -77,7 +77,9 @@ class Faulty:
             headers = {name.lower(): value for name, value in handler.headers.items()}
             self.seen.append(Seen(handler.command, handler.path, headers, body, fault))
         if fault is None or fault.passed_on:
-            kept: dict[str, str] = {name: headers[name] for name in ("content-type", "idempotency-key", "if-match") if name in headers}
+            kept: dict[str, str] = {
+                name: headers[name] for name in ("content-type", "idempotency-key", "if-match") if name in headers
+            }
             response = self._http.request(handler.command, handler.path, content=body, headers=kept)
             answer = Fault(
                 response.status_code,

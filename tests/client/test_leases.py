@@ -17,6 +17,8 @@ from tuner.errors import LeaseLost
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
+one_backend = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
 LEASE = 1.0
 """Seconds; the service sweeps every 2."""
 
@@ -28,6 +30,7 @@ def test_a_lease_is_kept_while_training_holds_the_interpreter(sweeping_url: str)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("1\n", "", 0)
 
 
+@one_backend
 def test_a_silent_trial_is_kept_and_a_dropped_one_is_not(sweeping_url: str) -> None:
     with Client(sweeping_url, lease_seconds=LEASE) as client:
         study = client.study("s", learning_rate=0.1, steps=1, sampler="random")
@@ -93,6 +96,7 @@ def test_a_killed_trainers_trial_runs_again(sweeping_url: str) -> None:
         assert (again.number, again.attempt) == (0, 2)
 
 
+@one_backend
 def test_a_keeper_goes_though_a_child_of_the_trainer_lives_on(sweeping_url: str) -> None:
     # A child that was not made by Python keeps the pipe to the keeper open.
     body = """
@@ -116,6 +120,7 @@ def test_a_keeper_goes_though_a_child_of_the_trainer_lives_on(sweeping_url: str)
             os.kill(child, signal.SIGKILL)
 
 
+@one_backend
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_all_is_the_trainers_affair(sweeping_url: str, name: signal.Signals) -> None:
     body = """
@@ -140,6 +145,7 @@ def test_a_signal_to_all_is_the_trainers_affair(sweeping_url: str, name: signal.
         assert said(trainer) == "1"
 
 
+@one_backend
 def test_past_its_progress_deadline_a_trainer_is_taken_to_hang(sweeping_url: str) -> None:
     with Client(sweeping_url, lease_seconds=LEASE, progress_deadline=1.0, report_every=0.05) as client:
         study = client.study("s", learning_rate=0.1, steps=1, sampler="random")
@@ -153,13 +159,14 @@ def test_past_its_progress_deadline_a_trainer_is_taken_to_hang(sweeping_url: str
         eventually(over)
         states = [trial.state for trial in study.trials()]
         assert states == ["waiting", "running", "running"]
-        [again] = Client(sweeping_url).study("s").ask()
+        [again] = study.ask()
         assert (again.number, again.attempt) == (hanging.number, 2)
         with pytest.raises(LeaseLost):
             hanging.tell(loss=1.0)
         assert working.tell(loss=1.0).attempt == silent.tell(loss=1.0).attempt == 1
 
 
+@one_backend
 def test_one_keeper_serves_all_trials_and_ends_with_the_last_client(sweeping_url: str) -> None:
     leases.rest()
     assert programs.ours() == []
@@ -173,6 +180,7 @@ def test_one_keeper_serves_all_trials_and_ends_with_the_last_client(sweeping_url
     assert programs.ours() == []
 
 
+@one_backend
 def test_a_keeper_that_something_killed_is_replaced(sweeping_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuner.client.leases.RESTART_AFTER", 0.1)
     with Client(sweeping_url, lease_seconds=LEASE) as client:
@@ -187,6 +195,7 @@ def test_a_keeper_that_something_killed_is_replaced(sweeping_url: str, monkeypat
     assert programs.ours() == []
 
 
+@one_backend
 def test_where_no_process_can_be_started_a_thread_renews(
     sweeping_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -202,6 +211,7 @@ def test_where_no_process_can_be_started_a_thread_renews(
         assert programs.ours() == []
 
 
+@one_backend
 def test_a_renewal_that_fails_is_tried_again(sweeping_url: str) -> None:
     from tests.client.faulty import LOST_REQUEST, Fault, Faulty
 

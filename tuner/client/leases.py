@@ -196,10 +196,17 @@ def _in_thread() -> tuple[IO[bytes], IO[bytes]]:
     def answer(message: Mapping[str, Any]) -> None:
         out.write(json.dumps(message).encode() + b"\n")
 
+    def listen() -> None:
+        with os.fdopen(hears, "rb") as lines:
+            keeper.listen(lines)
+
+    def run() -> None:
+        with out:
+            keeper.run()
+
     keeper = keeping.Keeper(answer)
-    listen = threading.Thread(target=keeper.listen, args=(os.fdopen(hears, "rb"),), daemon=True)
-    listen.start()
-    threading.Thread(target=keeper.run, name="tuner-keeper", daemon=True).start()
+    for work in (listen, run):
+        threading.Thread(target=work, name="tuner-keeper", daemon=True).start()
     return os.fdopen(says, "wb", buffering=0), os.fdopen(reads, "rb")
 
 
