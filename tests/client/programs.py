@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from tests.worker.running import eventually
+
 OPENING = """
 import os, sys, time
 from tuner.client import Client
@@ -86,6 +88,12 @@ def keepers_of(process: int) -> list[int]:
                 if watched == process and state != "Z":
                     found.append(int(entry.name))
     return found
+
+
+def keeper_of(process: int) -> int:
+    """The keeper of a process that has a trial; what it is called can be read a moment after it was started."""
+    eventually(lambda: len(keepers_of(process)) == 1)
+    return keepers_of(process)[0]
 
 
 def ours(process: int = 0) -> list[int]:

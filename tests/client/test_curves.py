@@ -86,9 +86,9 @@ def test_faults_on_the_way_leave_no_trace(faulty: Faulty, url: str, fault: Fault
     assert [(trial["number"], trial["state"], trial["attempt"]) for trial in found] == [
         (number, "complete", 1) for number in range(6)
     ]
-    for trial in found:
-        rate, steps = trial["parameters"]["learning_rate"], trial["parameters"]["steps"]
-        assert curves(url, trial["number"]) == {"loss": {step: rate / step for step in range(1, steps + 1)}}
+    for one in found:
+        rate, steps = one["parameters"]["learning_rate"], one["parameters"]["steps"]
+        assert curves(url, one["number"]) == {"loss": {step: rate / step for step in range(1, steps + 1)}}
 
 
 def _trials(url: str) -> list[dict[str, Any]]:

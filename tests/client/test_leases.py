@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.client import programs
-from tests.client.programs import keepers_of, said, tell
+from tests.client.programs import keeper_of, said, tell
 from tests.worker.running import eventually
 from tuner.client import Client
 from tuner.client.keeper import is_stopped, state_of
@@ -87,7 +87,7 @@ def test_a_stopped_trainer_that_nobody_has_replaced_goes_on(sweeping_url: str) -
 def test_a_killed_trainers_trial_runs_again(sweeping_url: str) -> None:
     with Client(sweeping_url) as client, programs.running(sweeping_url, TRAINS) as trainer:
         assert said(trainer) == "trains"
-        [keeper] = keepers_of(trainer.pid)
+        keeper = keeper_of(trainer.pid)
         trainer.kill()
         trainer.wait()
         eventually(lambda: state_of(keeper) in {"X", "Z", ""}, within=5)
@@ -112,7 +112,7 @@ def test_a_keeper_goes_though_a_child_of_the_trainer_lives_on(sweeping_url: str)
     with programs.running(sweeping_url, body) as trainer:
         child = int(said(trainer))
         try:
-            [keeper] = keepers_of(trainer.pid)
+            keeper = keeper_of(trainer.pid)
             trainer.kill()
             eventually(lambda: state_of(keeper) in {"X", "Z", ""}, within=5)
             assert state_of(child) in {"S", "R"}
@@ -136,7 +136,7 @@ def test_a_signal_to_all_is_the_trainers_affair(sweeping_url: str, name: signal.
     """
     with programs.running(sweeping_url, body) as trainer:
         assert said(trainer) == "trains"
-        [keeper] = keepers_of(trainer.pid)
+        keeper = keeper_of(trainer.pid)
         os.kill(keeper, name)
         trainer.send_signal(name)
         time.sleep(4)

@@ -12,7 +12,7 @@ import pytest
 from tests.client.faulty import LOST_REQUEST, Fault, Faulty
 from tests.worker.running import eventually
 from tuner.client import Client, Trial
-from tuner.client import reporter as reporting
+from tuner.client.outbox import MOST
 from tuner.errors import InvalidInput, LeaseLost
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -75,7 +75,7 @@ def test_many_points_are_few_requests_and_none_is_lost(trial: Trial, faulty: Fau
     assert points(faulty) == [(step, {"loss": step / 7}) for step in range(120_000)]
     assert len(faulty.calls(":report")) < 40
     sizes = [len(json.loads(seen.body)["steps"]) for seen in faulty.calls(":report")]
-    assert max(sizes) <= reporting.MOST
+    assert max(sizes) <= MOST
 
 
 def test_columns_differ_and_keep_their_order(trial: Trial, faulty: Faulty) -> None:

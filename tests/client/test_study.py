@@ -245,7 +245,8 @@ def test_many_clients_share_a_budget(client: Client, url: str) -> None:
 def test_a_closed_client_gives_its_trials_back(url: str) -> None:
     with Client(url) as client:
         study = open_study(client)
-        study.ask(2)
+        left = study.ask(2)
+    assert [trial.ended for trial in left] == [True, True]
     client = Client(url)
     held = client.study("s").ask()
     with pytest.raises(ValueError, match="bad"), client:

@@ -10,10 +10,11 @@ from typing import Any, Self
 from tuner.client import space
 from tuner.client.joining import open_study
 from tuner.client.leases import leases
-from tuner.client.reporter import Rounds
+from tuner.client.rounds import Rounds
 from tuner.client.study import Study
+from tuner.client.terms import Terms
 from tuner.client.transport import Transport, in_path
-from tuner.client.trial import UNSEEN, Terms, Trial
+from tuner.client.trial import UNSEEN, Trial
 from tuner.client.unwinding import exits, passed, printed
 from tuner.errors import InvalidInput
 

@@ -60,9 +60,9 @@ def _join(transport: Transport, path: str, said: Mapping[str, Any]) -> dict[str,
 
 def differences(said: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     """The fields, but for the budget, in which a study is not what was said; what was not said is no difference."""
-    if found["objective"] is not None:
-        yield "objective"
     if "search_space" in said:
+        if found["objective"] is not None:
+            yield "objective"
         space, other = said["search_space"], found["search_space"]
         for name in sorted(space.keys() | other.keys()):
             if name not in space or name not in other or not _covers({"scale": "linear", **space[name]}, other[name]):

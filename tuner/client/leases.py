@@ -5,6 +5,7 @@ way that goes. Where no process can be started (a frozen program, a sandbox), th
 lease is renewed only as long as training code lets threads run.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -30,6 +31,34 @@ RESTART_AFTER = 5.0
 
 Lost = Callable[[str], None]
 """Told why a lease is lost."""
+
+
+def renewal(
+    url: str,
+    headers: Mapping[str, str],
+    document: Mapping[str, Any],
+    *,
+    lease_seconds: float,
+    progress_deadline: float | None,
+) -> Mapping[str, Any]:
+    """What the keeper is told of a lease: to post the document there, three times while the lease lasts."""
+    every = lease_seconds / 3
+    return {
+        "url": url,
+        "headers": {**headers, "Content-Type": "application/json"},
+        "body": json.dumps(document),
+        "every": every,
+        "timeout": max(1.0, min(every, 10.0)),
+        "deadline": progress_deadline,
+        "cafile": _authorities() if url.startswith("https:") else None,
+    }
+
+
+def _authorities() -> str:
+    """The certificates that httpx trusts, for the keeper to trust the same."""
+    import certifi  # noqa: PLC0415 (httpx brings it, for those who need it)
+
+    return os.environ.get("SSL_CERT_FILE") or certifi.where()
 
 
 class Lease:
@@ -76,7 +105,8 @@ class Leases:
             self._held[name] = (renewal, lost)
             if self._lines is None:
                 self._start()
-            self.say({"hold": name, **renewal})
+            else:
+                self.say({"hold": name, **renewal})
         return Lease(self, name)
 
     def say(self, message: Mapping[str, Any]) -> None:
@@ -86,7 +116,9 @@ class Leases:
                 try:
                     self._lines.write(json.dumps(message).encode() + b"\n")
                 except (OSError, ValueError):
-                    self._lines = None
+                    lines, self._lines = self._lines, None
+                    with contextlib.suppress(OSError):
+                        lines.close()
 
     def forget(self, name: str, *, wait: bool = False) -> None:
         """Have a lease renewed no more."""
@@ -124,6 +156,8 @@ class Leases:
             assert process.stdout is not None  # noqa: S101
             self._process, self._lines, answers = process, process.stdin, process.stdout
         threading.Thread(target=self._hear, args=(answers, self._process), name="tuner-leases", daemon=True).start()
+        for name, (renewal, _) in self._held.items():
+            self.say({"hold": name, **renewal})
 
     def _hear(self, answers: IO[bytes], process: "subprocess.Popen[bytes] | None") -> None:
         """Pass on what the keeper says, until it ends; start another if it was not to end."""
@@ -152,8 +186,6 @@ class Leases:
             self._process = self._lines = None
             if self._held:
                 self._start()
-                for name, (renewal, _) in self._held.items():
-                    self.say({"hold": name, **renewal})
 
     def rest(self) -> None:
         """End the keeper if it has nothing to renew; the next lease starts one anew."""

@@ -7,13 +7,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Self
 
-ParameterValue = bool | int | float | str | None
+from tuner.client.parameters import Parameterised, ParameterValue
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialSnapshot:
+class TrialSnapshot(Parameterised):
     """A trial at the moment of reading. Its parameters are attributes and items: ``best.learning_rate``.
 
     ``values`` are the metrics that were told, non-finite ones included; None before. Times are UTC. ``raw`` is all that
@@ -54,30 +54,6 @@ class TrialSnapshot:
             finished_at=_moment(document.get("finished_at")),
             raw=MappingProxyType(dict(document)),
         )
-
-    @property
-    def learning_rate(self) -> float:
-        """The parameter of that name."""
-        return float(self._named("learning_rate"))
-
-    @property
-    def steps(self) -> int:
-        """The parameter of that name."""
-        return int(self._named("steps"))
-
-    def __getitem__(self, name: str) -> Any:
-        return self.parameters[name]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._named(name)
-
-    def _named(self, name: str) -> Any:
-        try:
-            return self.parameters[name]
-        except KeyError:
-            raise AttributeError(f"trial {self.number} has no parameter {name!r}") from None
 
 
 def _float(value: Any) -> float:

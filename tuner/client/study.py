@@ -11,8 +11,9 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from tuner.client.snapshot import TrialSnapshot
+from tuner.client.terms import Terms
 from tuner.client.transport import document_of, jittered
-from tuner.client.trial import LAST_PATIENCE, UNSEEN, UNTOLD, Terms, Trial
+from tuner.client.trial import LAST_PATIENCE, UNSEEN, UNTOLD, Trial
 from tuner.client.unwinding import in_flight, owner, wait_for_owner
 
 logger = logging.getLogger(__name__)

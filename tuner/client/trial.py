@@ -3,7 +3,6 @@
 *Steps*: step k is the state after k updates. ``report(step, …)`` stores exactly the step that it is given.
 """
 
-import json
 import logging
 import math
 import os
@@ -11,16 +10,18 @@ import threading
 import weakref
 from builtins import range as counting
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
 
 from tuner.client.errors import ServiceUnreachable
-from tuner.client.leases import leases
-from tuner.client.reporter import Outbox, Rounds, encoded, numbers
-from tuner.client.snapshot import ParameterValue, TrialSnapshot
-from tuner.client.transport import Transport, in_path
+from tuner.client.leases import leases, renewal
+from tuner.client.metrics import encoded, numbers
+from tuner.client.outbox import Outbox
+from tuner.client.parameters import Parameterised, ParameterValue
+from tuner.client.snapshot import TrialSnapshot
+from tuner.client.terms import Terms
+from tuner.client.transport import in_path
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, NotFound, TrialState, TunerError
 
 logger = logging.getLogger(__name__)
@@ -38,24 +39,6 @@ UNSEEN = "an exception ended the loop; use `with trial:` to have it named here"
 """Its reason where there was one that nobody could see."""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """On which terms this process runs a study's trials.
-
-    path: of the study. goal: the metric that the study is about. lease_seconds: of each lease. progress_deadline:
-    seconds without a sign of progress after which a lease is not renewed; they run from the first sign. running: the
-    trials that have no result yet.
-    """
-
-    transport: Transport
-    rounds: Rounds
-    path: str
-    goal: str | None
-    lease_seconds: float
-    progress_deadline: float | None
-    running: "weakref.WeakSet[Trial]" = field(default_factory=weakref.WeakSet)
-
-
 class _Stop(Enum):
     """Who wants the trial to stop."""
 
@@ -64,7 +47,7 @@ class _Stop(Enum):
     LEASE_LOST = 3
 
 
-class Trial:
+class Trial(Parameterised):
     """A trial of yours: train with its parameters, report, tell.
 
     Parameters are attributes (``trial.learning_rate``) and items (``trial["momentum"]``). ``with trial:`` tells the
@@ -92,45 +75,18 @@ class Trial:
         self._outbox = Outbox(
             terms.transport, f"{self._path}:report", self.attempt, _weakly(self._answered), _weakly(self._lose)
         )
-        self._lease = leases.hold(self._renewal(), _weakly(self._lose))
+        self._lease = leases.hold(
+            renewal(
+                f"{terms.transport.url}{self._path}:heartbeat",
+                terms.transport.headers,
+                {"attempt": self.attempt},
+                lease_seconds=terms.lease_seconds,
+                progress_deadline=terms.progress_deadline,
+            ),
+            _weakly(self._lose),
+        )
         terms.running.add(self)
         terms.rounds.watch(self)
-
-    def _renewal(self) -> Mapping[str, Any]:
-        transport, every = self._terms.transport, self._terms.lease_seconds / 3
-        return {
-            "url": f"{transport.url}{self._path}:heartbeat",
-            "headers": {**transport.headers, "Content-Type": "application/json"},
-            "body": json.dumps({"attempt": self.attempt}),
-            "every": every,
-            "timeout": max(1.0, min(every, 10.0)),
-            "deadline": self._terms.progress_deadline,
-            "cafile": _authorities() if transport.url.startswith("https:") else None,
-        }
-
-    @property
-    def learning_rate(self) -> float:
-        """The parameter of that name."""
-        return float(self._named("learning_rate"))
-
-    @property
-    def steps(self) -> int:
-        """The parameter of that name: how many updates to make."""
-        return int(self._named("steps"))
-
-    def __getitem__(self, name: str) -> Any:
-        return self.parameters[name]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return self._named(name)
-
-    def _named(self, name: str) -> Any:
-        try:
-            return self.parameters[name]
-        except KeyError:
-            raise AttributeError(f"trial {self.number} has no parameter {name!r}") from None
 
     def __repr__(self) -> str:
         return f"<Trial {self.number}, attempt {self.attempt}: {dict(self.parameters)}>"
@@ -361,13 +317,6 @@ def _weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
             strong(said)
 
     return call
-
-
-def _authorities() -> str:
-    """The certificates that httpx trusts, for the keeper to trust the same."""
-    import certifi  # noqa: PLC0415 (httpx brings it, for those who need it)
-
-    return os.environ.get("SSL_CERT_FILE") or certifi.where()
 
 
 def _sendable(text: str) -> str:

@@ -5,19 +5,16 @@ idempotency key, and is sent again as it is until the service has answered.
 """
 
 import logging
-import math
-import re
 import threading
-import time
-import weakref
 from array import array
 from collections import deque
 from collections.abc import Callable, Mapping
 from operator import index
-from typing import Any, Protocol
+from typing import Any
 
 from tuner.client.errors import ServiceUnreachable
-from tuner.client.transport import Message, Transport, document_of, pause
+from tuner.client.metrics import NAME, encoded
+from tuner.client.transport import Message, Transport, document_of
 from tuner.errors import Conflict, InvalidInput, StudyNotFound, TrialNotFound, TunerError
 
 logger = logging.getLogger(__name__)
@@ -29,46 +26,6 @@ MOST = 50_000
 """Values in one request; the service takes twice as many."""
 
 LARGEST_STEP = 10**12
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
-"""What a metric may be called."""
-
-
-def as_float(value: Any) -> float:
-    """A metric's value; a scalar of NumPy, PyTorch or TensorFlow is asked for its number.
-
-    Raises:
-        TypeError, ValueError: it is no number.
-    """
-    if isinstance(value, str | bytes | bool | None):
-        raise TypeError(f"is {value!r}, no number")
-    return float(value)
-
-
-def encoded(value: float) -> float | str:
-    """A float as JSON can hold it."""
-    if math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
-def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Metrics as floats.
-
-    Raises:
-        InvalidInput: at ``values.<metric>``; it is no number.
-    """
-    try:
-        return {name: value if type(value) is float else as_float(value) for name, value in metrics.items()}
-    except (TypeError, ValueError):
-        for name, value in metrics.items():
-            try:
-                as_float(value)
-            except (TypeError, ValueError) as error:
-                raise InvalidInput.at(f"values.{name}", str(error)) from None
-        raise
 
 
 class _Block:
@@ -210,79 +167,3 @@ class Outbox:
             for name in names:
                 columns[name] += map(encoded, given[name]) if name in given else [None] * len(block.steps)
         return Message.write(self._path, {"attempt": self._attempt, "steps": steps, "values": columns})
-
-
-class Watched(Protocol):
-    """What a round looks after."""
-
-    def look_after(self) -> None:
-        """Send what waits.
-
-        Raises:
-            ServiceUnreachable: it waits on.
-        """
-
-
-class Rounds:
-    """A thread that looks after trials every so many seconds, for as long as there are any."""
-
-    def __init__(self, every: float) -> None:
-        self.every = every
-        self._condition = threading.Condition()
-        self._watched: weakref.WeakSet[Watched] = weakref.WeakSet()
-        self._thread: threading.Thread | None = None
-        self._hurried = False
-
-    def watch(self, trial: Watched) -> None:
-        """Look after a trial from now on."""
-        with self._condition:
-            self._watched.add(trial)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tuner-reports", daemon=True)
-                self._thread.start()
-
-    def forget(self, trial: Watched) -> None:
-        """Look after it no more."""
-        with self._condition:
-            self._watched.discard(trial)
-            if not self._watched:
-                self._condition.notify()
-
-    def hurry(self) -> None:
-        """Begin the next round at once."""
-        with self._condition:
-            self._hurried = True
-            self._condition.notify()
-
-    def after_fork(self) -> None:
-        """In a child process, where the thread is not: begin anew, with nothing to look after."""
-        self.__init__(self.every)  # type: ignore[misc]
-
-    def _run(self) -> None:
-        failures = 0
-        seconds = self.every
-        while True:
-            with self._condition:
-                began = time.monotonic()
-                while self._watched and not (self._hurried and not failures):
-                    left = began + seconds - time.monotonic()
-                    if left <= 0:
-                        break
-                    self._condition.wait(left)
-                self._hurried = False
-                if not self._watched:
-                    self._thread = None
-                    return
-                watched = list(self._watched)
-            try:
-                for trial in watched:
-                    trial.look_after()
-                failures, seconds = 0, self.every
-            except ServiceUnreachable as failure:
-                failures += 1
-                seconds = max(self.every, pause(failures, failure.retry_after))
-                if failures == 3:
-                    logger.warning("%s; reports are kept and sent when it does", failure)
-            finally:
-                del watched
-                trial = None  # type: ignore[assignment]  # a trial that nobody has must not be kept here
