@@ -196,15 +196,27 @@ def test_a_keeper_that_something_killed_is_replaced(sweeping_url: str, monkeypat
 
 
 @one_backend
+@pytest.mark.parametrize(
+    ("executable", "file"),
+    [("/nowhere/python", None), ("/usr/sbin/uwsgi", None), ("", None), (sys.executable, "/nowhere/keeper.py")],
+)
 def test_where_no_process_can_be_started_a_thread_renews(
-    sweeping_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sweeping_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    executable: str,
+    file: str | None,
 ) -> None:
     leases.rest()
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", executable)
+    monkeypatch.setattr("tuner.client.leases.RESTART_AFTER", 0.1)
+    monkeypatch.setattr(leases, "_works", True)
+    if file is not None:
+        monkeypatch.setattr("tuner.client.keeper.__file__", file)
     with Client(sweeping_url, lease_seconds=LEASE) as client:
         study = client.study("s", learning_rate=0.1, steps=1, sampler="random")
         [trial, other] = study.ask(2)
-        assert "renewed by a thread" in caplog.text
+        eventually(lambda: "renewed by a thread" in caplog.text)
         time.sleep(4)
         other.release()
         assert trial.tell(loss=1.0).attempt == 1

@@ -190,7 +190,7 @@ def _knew(error: BaseException, trial: Trial) -> bool:
     """Whether an exception came through a frame that knew the trial."""
     traceback = error.__traceback__
     while traceback is not None:
-        if any(value is trial for value in traceback.tb_frame.f_locals.values()):
+        if any(value is trial for value in list(traceback.tb_frame.f_locals.values())):
             return True
         traceback = traceback.tb_next
     return False

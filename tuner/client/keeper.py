@@ -19,6 +19,7 @@ line in                                    what it means
 =====================================  ==============================================================
 line out                               what it means
 =====================================  ==============================================================
+``{"ready": process}``                 it runs
 ``{"lost": id, "detail": …}``          the service says that the trial is no longer this trainer's
 ``{"dropped": id}``                    no request of that trial is under way, and none will follow
 =====================================  ==============================================================
@@ -219,6 +220,7 @@ def main() -> None:
             except OSError:
                 os._exit(0)
 
+    answer({"ready": os.getpid()})
     keeper = Keeper(answer, int(sys.argv[1]))
 
     def listen() -> None:

@@ -92,6 +92,7 @@ class Leases:
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: IO[bytes] | None = None
         self._started = 0.0
+        self._works = True
 
     def hold(self, renewal: Mapping[str, Any], lost: Lost) -> Lease:
         """Have a lease renewed.
@@ -139,6 +140,7 @@ class Leases:
         self._started = time.monotonic()
         command = [sys.executable, "-S", "-P", str(Path(keeping.__file__)), str(os.getpid())]
         try:
+            self._check_startable()
             # In a session of its own: Ctrl-Z stops the trainer, and the keeper has to notice.
             process = subprocess.Popen(  # noqa: S603 (our own file)
                 command,
@@ -150,19 +152,37 @@ class Leases:
             )
         except (OSError, ValueError) as error:
             logger.warning("leases are renewed by a thread, since no process can be started: %s", error)
+            self._process = None
             self._lines, answers = _in_thread()
         else:
             assert process.stdin is not None  # noqa: S101 (it is a pipe)
             assert process.stdout is not None  # noqa: S101
             self._process, self._lines, answers = process, process.stdin, process.stdout
         threading.Thread(target=self._hear, args=(answers, self._process), name="tuner-leases", daemon=True).start()
+        for dropped in self._dropping.values():
+            dropped.set()
+        self._dropping.clear()
         for name, (renewal, _) in self._held.items():
             self.say({"hold": name, **renewal})
 
+    def _check_startable(self) -> None:
+        """Whether to start a process.
+
+        Raises:
+            ValueError: what runs this program is no Python that would run another, or the last one did not come up.
+        """
+        if not self._works:
+            raise ValueError("the keeper did not come up")
+        name = Path(sys.executable or "").name.lower()
+        if getattr(sys, "frozen", False) or not ("python" in name or "pypy" in name):
+            raise ValueError(f"{sys.executable!r} is no Python interpreter")
+
     def _hear(self, answers: IO[bytes], process: "subprocess.Popen[bytes] | None") -> None:
         """Pass on what the keeper says, until it ends; start another if it was not to end."""
+        ready = False
         with answers:
             for line in answers:
+                ready = True
                 message = json.loads(line)
                 with self._lock:
                     dropped = self._dropping.pop(message.get("dropped"), None)
@@ -176,7 +196,8 @@ class Leases:
         with self._lock:
             if self._process is not process:
                 return
-        process.wait()
+        # Something may kill it before it has said a word; that is not its fault.
+        self._works = process.wait() < 0 or ready
         time.sleep(max(0.0, self._started + RESTART_AFTER - time.monotonic()))
         with self._lock:
             if self._process is not process:

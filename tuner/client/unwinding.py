@@ -93,8 +93,8 @@ def owner_of_any(traceback: TracebackType) -> BaseException | None:
 
 def printed() -> BaseException | None:
     """The exception that the interpreter printed last: the one that it ends with."""
-    error: BaseException | None = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    return error
+    error: BaseException | None = getattr(sys, "last_exc", None)
+    return getattr(sys, "last_value", None) if error is None else error
 
 
 def passed(traceback: TracebackType, error: BaseException) -> BaseException | None:
