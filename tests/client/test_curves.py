@@ -73,7 +73,10 @@ def test_a_late_report_of_a_lost_attempt_is_refused(client: Client, url: str) ->
 
 
 @pytest.mark.parametrize("fault", [LOST_ANSWER, LOST_REQUEST, Fault(503)], ids=["answer", "request", "503"])
-def test_faults_on_the_way_leave_no_trace(faulty: Faulty, url: str, fault: Fault) -> None:
+def test_faults_on_the_way_leave_no_trace(
+    faulty: Faulty, url: str, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.client.transport.FIRST_PAUSE", 0.02)
     turn = iter(range(10**6))
     with Client(faulty.url, patience=30, report_every=0.02) as client:
         study = client.study("s", learning_rate=(1e-4, 1.0), steps=(50, 100), sampler="random", trials=6)

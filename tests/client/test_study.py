@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.requests import registered
 from tuner.client import Client, Study, Trial
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, StudyExists
 
@@ -220,6 +221,13 @@ def test_another_definition_is_refused_by_its_fields(client: Client, change: dic
     with pytest.raises(StudyExists, match=f"another definition: {fields} differ"):
         open_study(client, trials=1000, **change)
     assert client.study("s").definition["budget"]["trials"] == 5
+
+
+def test_a_study_that_the_service_runs_is_read_and_not_joined_as_ones_own(client: Client, url: str) -> None:
+    httpx.post(f"{url}/v1/studies", json=registered()).raise_for_status()
+    assert client.study("line-fit").definition["objective"]["name"] == "line_fit"
+    with pytest.raises(StudyExists, match="objective"):
+        open_study(client, "line-fit")
 
 
 def test_many_create_and_extend_at_once(client: Client, url: str) -> None:

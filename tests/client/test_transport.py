@@ -121,7 +121,8 @@ def test_headers_go_with_every_request(faulty: Faulty) -> None:
     assert {seen.headers.get("authorization") for seen in faulty.seen} == {"Bearer t"}
 
 
-def test_a_lost_answer_creates_no_second_trial(faulty: Faulty) -> None:
+def test_a_lost_answer_creates_no_second_trial(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.client.transport.FIRST_PAUSE", 0.02)
     with Client(faulty.url, patience=20) as client:
         join(client, trials=20)
         study = client.study("s")
