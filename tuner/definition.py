@@ -195,6 +195,13 @@ class SamplerChoice(Strict):
     batch_size: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
 
 
+class PrunerChoice(Strict):
+    """Which running trials of an external study are told to stop: a registered pruner and its settings."""
+
+    name: RegisteredName
+    settings: dict[str, Any] = {}
+
+
 class Budget(Strict):
     """What a study may spend; None means no limit. The study completes when the first limit is reached.
 
@@ -218,7 +225,7 @@ class StudyDefinition(Strict):
     search_space: SearchSpace
     goal: Goal = Goal(minimize="loss")
     sampler: SamplerChoice = SamplerChoice()
-    pruner: None = None
+    pruner: PrunerChoice | None = None
     budget: Budget = Budget(trials=100)
     notes: Text = ""
     tags: Annotated[list[Tag], Field(max_length=50)] = []

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tuner.errors import LeaseLost, TrialNotFound, TrialState, TunerError
 from tuner.service.open_study import OpenStudy, open_study
+from tuner.service.pruning import Advance, judge
 from tuner.storage import curves, trials
 from tuner.storage.curves import CurveBlock
 from tuner.storage.database import Connection, Database
@@ -153,6 +154,15 @@ class _Progress:
             metric = self._study.definition.goal.metric
             self.stop_reason = f"{metric} is {values[latest]} at step {steps[latest]}: it has left the finite numbers"
 
+    def advance(self) -> Advance:
+        """What a pruner has to know; of a step the latest value."""
+        points = self._points.get(self._study.definition.goal.metric, [])
+        steps = np.concatenate([one.steps for one in points] or [np.empty(0, dtype=np.int64)])
+        values = np.concatenate([one.values for one in points] or [np.empty(0)])
+        # np.unique keeps the first of equal steps: reversed, that is the latest.
+        distinct, latest = np.unique(steps[::-1], return_index=True)
+        return Advance(self.record, distinct, values[::-1][latest], last_step=self.last_step)
+
     def blocks(self) -> list[CurveBlock]:
         return [
             CurveBlock(
@@ -196,6 +206,9 @@ def _write(study: OpenStudy, progress: Sequence[_Progress]) -> None:
     if not progress:
         return
     curves.grow(study.connection, [block for one in progress for block in one.blocks()])
+    reasons = judge(study, [one.advance() for one in progress]) if study.definition.pruner is not None else {}
+    for one in progress:
+        one.stop_reason = one.stop_reason or reasons.get(one.record.id)
     rows = [one.row() for one in progress]
     trials.change_many(study.connection, rows)
     taken_up = [one.record for one in progress if one.record.state == "waiting"]
