@@ -122,7 +122,7 @@ def test_what_is_no_point_is_refused_at_once(trial: Trial, step: Any, values: di
 
 
 @pytest.mark.parametrize(
-    "fault", [LOST_REQUEST, Fault(503), Fault(500), Fault(200, body=b"<html>")], ids=lambda fault: str(fault.status)
+    "fault", [LOST_REQUEST, Fault(503), Fault(500), Fault(404, body=b"<html>")], ids=lambda fault: str(fault.status)
 )
 def test_while_the_service_is_away_points_are_kept(
     trial: Trial, faulty: Faulty, answers: Answers, fault: Fault
