@@ -61,6 +61,7 @@ class Writer:
 KeyHeader = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         min_length=1,
         max_length=255,
         pattern="^[!-~]+$",
