@@ -11,9 +11,9 @@ from tuner.storage.database import Database
 from tuner.trial import Trial, TrialState
 
 
-def external(database: Database, name: str = "resnet", **changes: Any) -> None:
-    """Create a training clients' study, whose points are all distinct."""
-    document = {
+def document(name: str = "resnet", **changes: Any) -> dict[str, Any]:
+    """The definition of a training clients' study, whose points are all distinct."""
+    return {
         "name": name,
         "search_space": {
             "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "scale": "log"},
@@ -23,7 +23,11 @@ def external(database: Database, name: str = "resnet", **changes: Any) -> None:
         "budget": {"trials": None},
         **changes,
     }
-    studies.create(database, StudyDefinition.model_validate(document))
+
+
+def external(database: Database, name: str = "resnet", **changes: Any) -> None:
+    """Create such a study."""
+    studies.create(database, StudyDefinition.model_validate(document(name, **changes)))
 
 
 def all_trials(database: Database, name: str = "resnet") -> list[Trial]:

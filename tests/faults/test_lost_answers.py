@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.clients import Client, read, running
 from tests.faults.proxy import CUTS, losing_answers
-from tests.faults.records import all_trials, external, hold_what_was_acknowledged
+from tests.faults.records import all_trials, document, external, hold_what_was_acknowledged
 from tests.faults.scale import times
 from tests.faults.service import serving
 from tests.faults.trainers import ask_with_keys, write_with_keys
@@ -49,8 +49,7 @@ def test_every_write_whose_answer_is_lost_is_done_once(database: Database, datab
         losing_answers(service.port) as proxy,
         Client(proxy.url) as client,
     ):
-        definition = {"name": "resnet", "search_space": external_space(), "sampler": {"name": "random"}}
-        created = client.post("/v1/studies", {**definition, "budget": {"trials": None}}, key="the study")
+        created = client.post("/v1/studies", document(), key="the study")
         assert created.status_code == 201
         with running(tmp_path, CLIENTS, write_with_keys, proxy.url, "resnet", runs) as crew:
             crew.finish(within=200)
