@@ -161,3 +161,22 @@ def write_with_keys(log_path: Path, client_number: int, url: str, study: str, tr
             result = {**held, "state": "complete", "values": {"loss": 0.5 + run}}
             told = client.post(f"{address}/{lease['number']}:tell", result, key=f"{key}-tell")
             log.write(told=[_told(lease["number"], result, told.status_code)])
+
+
+def run_bowls(log_path: Path, client_number: int, url: str, study: str) -> None:
+    """Run trials of x² from x = 1 as a training client does, until the study has ended."""
+    log, client = Log(log_path), Client(url)
+    address = f"/v1/studies/{study}/trials"
+    state = "active"
+    while state == "active":
+        asked = client.post(f"{address}:ask", {"worker": f"client {client_number}", "lease_seconds": LEASE}).json()
+        state = asked["study_state"]
+        if not asked["trials"]:
+            time.sleep(0.05)
+            continue
+        log.write(leased=asked["trials"])
+        [lease] = asked["trials"]
+        x = (1 - 2 * lease["parameters"]["learning_rate"]) ** lease["parameters"]["steps"]
+        result = {"attempt": lease["attempt"], "state": "complete", "values": {"loss": x**2}}
+        told = client.post(f"{address}/{lease['number']}:tell", result)
+        log.write(told=[_told(lease["number"], result, told.status_code)])
