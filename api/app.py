@@ -46,6 +46,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         yield
         service.draining.set()
         await anyio.to_thread.run_sync(sweeper.stop)
+        await anyio.to_thread.run_sync(app.state.service.commits.close)
         if database is None:
             service.database.close()
 
@@ -53,7 +54,8 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         title="Tuner", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.service = service
-    for routes in (studies, trials, objectives, workers, health, reference, pages):
+    # Routes are tried in this order: first those that trials come through by the thousand.
+    for routes in (trials, studies, objectives, workers, health, reference, pages):
         app.include_router(routes.router)
     app.mount("/static", pages.static)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)

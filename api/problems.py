@@ -7,6 +7,7 @@ is stable and machine-readable, ``type`` is the address of a page that explains 
 import json
 import logging
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -127,6 +128,16 @@ _EXPLAINED = {
 def status_of(kind: type[TunerError]) -> int:
     """The HTTP status of a class of errors."""
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
+
+
+@cache
+def _statuses() -> Mapping[str, int]:
+    return {code: status for code, (status, _) in kinds().items()}
+
+
+def status_of_code(code: str | None) -> int:
+    """The HTTP status of an error by its code; of none, that of a success."""
+    return 200 if code is None else _statuses()[code]
 
 
 def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,15 +1,20 @@
-"""What a request finds: the service's database and settings, and the study and trial that its path names."""
+"""What a request finds: the service's database and settings, the study and trial that its path names, its key."""
 
+import asyncio
+import hashlib
 import re
 import threading
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
-from pydantic import WithJsonSchema
+from fastapi import Depends, Header, Path, Request
+from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
 
 from tuner.definition import STUDY_NAME
 from tuner.errors import StudyNotFound, TrialNotFound
+from tuner.service.group_commit import GroupCommit
+from tuner.service.idempotency import Key
+from tuner.service.writes import Action, Write
 from tuner.settings import Settings
 from tuner.storage.database import Database
 
@@ -24,7 +29,37 @@ class Service:
     database: Database
     settings: Settings
     draining: threading.Event = field(default_factory=threading.Event)
+    commits: GroupCommit = field(init=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "commits", GroupCommit(self.database))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What a request that writes needs: the service, and the key under which its answer is kept."""
+
+    service: Service
+    key: Key | None
+
+    async def __call__(self, study: str, action: Action) -> BaseModel:
+        """The answer to a write, once it is durable.
+
+        Raises:
+            TunerError: it is refused.
+        """
+        return await asyncio.wrap_future(self.service.commits.submit(Write(study, action, self.key)))
+
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern="^[!-~]+$",
+        description="The same request under the same key is carried out once; its answer is kept for 24 hours.",
+    ),
+]
 
 # These dependencies are coroutines because FastAPI would send plain functions through its thread pool.
 
@@ -40,29 +75,29 @@ async def database(service: Annotated[Service, Depends(service)]) -> Database:
     return service.database
 
 
-async def study_address(
-    study: Annotated[
-        str, Path(description="The study's name, or `~{id}` where an Optuna program's name does not fit.")
-    ],
-) -> str:
-    """What a path calls a study, if any study may be called so.
+async def request_key(request: Request, idempotency_key: KeyHeader = None) -> Key | None:
+    """The key of a request, with a digest of what was asked."""
+    if idempotency_key is None:
+        return None
+    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
+    digest.update(await request.body())
+    return Key(idempotency_key, digest.hexdigest())
 
-    Raises:
-        StudyNotFound: none may; the database is not asked.
-    """
+
+async def writer(request: Request, idempotency_key: KeyHeader = None) -> Writer:
+    """The service's writer, for this request: one dependency where every one takes its time."""
+    return Writer(request.app.state.service, await request_key(request, idempotency_key))
+
+
+def _study_address(study: str) -> str:
+    """What a path calls a study, if any study may be called so; otherwise the database is not asked."""
     if re.fullmatch(rf"{STUDY_NAME}|~[0-9]{{1,18}}", study) is None:
         raise StudyNotFound(f"there is no study {study!r}")
     return study
 
 
-async def trial_number(
-    number: Annotated[str, Path(description="The trial's number."), WithJsonSchema({"type": "integer", "minimum": 0})],
-) -> int:
-    """What a path calls a trial, if any trial may be called so.
-
-    Raises:
-        TrialNotFound: none may.
-    """
+def _trial_number(number: str) -> int:
+    """What a path calls a trial, if any trial may be called so."""
     if re.fullmatch("[0-9]{1,10}", number) is None or int(number) > LARGEST_NUMBER:
         raise TrialNotFound(f"the study has no trial {number!r}")
     return int(number)
@@ -70,5 +105,18 @@ async def trial_number(
 
 Serving = Annotated[Service, Depends(service)]
 OfDatabase = Annotated[Database, Depends(database)]
-StudyAddress = Annotated[str, Depends(study_address)]
-TrialNumber = Annotated[int, Depends(trial_number)]
+RequestKey = Annotated[Key | None, Depends(request_key)]
+Writing = Annotated[Writer, Depends(writer)]
+
+# What is raised here is none of pydantic's errors, and passes through its validation as it is.
+StudyAddress = Annotated[
+    str,
+    Path(description="The study's name, or `~{id}` where an Optuna program's name does not fit."),
+    AfterValidator(_study_address),
+]
+TrialNumber = Annotated[
+    int,
+    Path(description="The trial's number."),
+    BeforeValidator(_trial_number),
+    WithJsonSchema({"type": "integer", "minimum": 0}),
+]

@@ -37,6 +37,9 @@ LARGEST_FLOAT = 1e18
 LARGEST_STEPS = 1_000_000
 """Steps of one trial of a registered objective."""
 
+LARGEST_CLIENT_STEPS = 10**12
+"""Steps of one trial of a training client: thousands of asks of a thousand such trials still add up in 64 bits."""
+
 LARGEST_BATCH = 1_000
 """Trials in one ask."""
 
@@ -192,6 +195,13 @@ class SamplerChoice(Strict):
     batch_size: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
 
 
+class PrunerChoice(Strict):
+    """Which running trials of an external study are told to stop: a registered pruner and its settings."""
+
+    name: RegisteredName
+    settings: dict[str, Any] = {}
+
+
 class Budget(Strict):
     """What a study may spend; None means no limit. The study completes when the first limit is reached.
 
@@ -215,7 +225,7 @@ class StudyDefinition(Strict):
     search_space: SearchSpace
     goal: Goal = Goal(minimize="loss")
     sampler: SamplerChoice = SamplerChoice()
-    pruner: None = None
+    pruner: PrunerChoice | None = None
     budget: Budget = Budget(trials=100)
     notes: Text = ""
     tags: Annotated[list[Tag], Field(max_length=50)] = []

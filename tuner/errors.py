@@ -5,7 +5,8 @@ The tree knows nothing of HTTP: ``api/problems.py`` gives each class its status,
 
     TunerError
     ├── InvalidInput          the request says something that cannot be; ``fields`` name where
-    │   └── MissingExtra      it needs an optional dependency that is not installed
+    │   ├── MissingExtra      it needs an optional dependency that is not installed
+    │   └── KeyReused         its idempotency key belongs to another request
     ├── NotFound
     │   ├── StudyNotFound
     │   ├── TrialNotFound
@@ -112,6 +113,13 @@ class MissingExtra(InvalidInput):
 
     code = "missing_extra"
     title = "Optional dependency missing"
+
+
+class KeyReused(InvalidInput):
+    """The idempotency key was used for another request before."""
+
+    code = "idempotency_key_reused"
+    title = "Idempotency key reused"
 
 
 class NotFound(TunerError):

@@ -9,10 +9,11 @@ from pydantic import AfterValidator, BaseModel, Field
 from api.body import JsonRoute
 from api.problems import documented
 from api.schemas import Paging
-from api.serving import OfDatabase, StudyAddress
+from api.serving import OfDatabase, RequestKey, StudyAddress
 from tuner.definition import Budget, Strict, Study, StudyDefinition, Tag, Text, without_nul
 from tuner.errors import (
     InvalidInput,
+    KeyReused,
     MissingExtra,
     NoResult,
     ObjectiveFailed,
@@ -66,12 +67,12 @@ class StudyChanges(Strict):
     responses={
         201: {"headers": LOCATION},
         200: {"description": "The identical study exists", "model": Study, "headers": LOCATION},
-        **documented(InvalidInput, MissingExtra, ObjectiveFailed, StudyExists, body=True),
+        **documented(InvalidInput, KeyReused, MissingExtra, ObjectiveFailed, StudyExists, body=True),
     },
 )
-def create(definition: StudyDefinition, database: OfDatabase, response: Response) -> Study:
+def create(definition: StudyDefinition, database: OfDatabase, response: Response, key: RequestKey) -> Study:
     """Create a study, or find the identical one: then the answer is 200."""
-    study, created = studies.create(database, definition)
+    study, created = studies.create(database, definition, key)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/studies/{study.address}"
     return study

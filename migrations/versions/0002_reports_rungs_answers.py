@@ -1,4 +1,4 @@
-"""What training clients need: progress of reports, rungs of pruners, answers by idempotency key, sequences of events."""
+"""What training clients need: progress of reports, rungs of pruners, answers by idempotency key, numbered events."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,7 @@ def upgrade() -> None:
     op.add_column("tuner_trial", sa.Column("last_step", sa.BigInteger(), nullable=True))
     op.add_column("tuner_trial", sa.Column("best_value", sa.Double(), nullable=True))
     op.add_column("tuner_trial", sa.Column("best_step", sa.BigInteger(), nullable=True))
+    op.add_column("tuner_trial", sa.Column("stop_reason", sa.Text(), nullable=True))
     op.add_column("tuner_trial", sa.Column("sequence", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.create_index("ix_tuner_trial_study_id_sequence", "tuner_trial", ["study_id", "sequence"], unique=False)
     op.create_table(
@@ -54,6 +55,6 @@ def downgrade() -> None:
     op.drop_table("tuner_answer")
     op.drop_table("tuner_rung")
     op.drop_index("ix_tuner_trial_study_id_sequence", table_name="tuner_trial")
-    for column in ("sequence", "best_step", "best_value", "last_step"):
+    for column in ("sequence", "stop_reason", "best_step", "best_value", "last_step"):
         op.drop_column("tuner_trial", column)
     op.drop_column("tuner_study", "sequence")

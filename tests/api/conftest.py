@@ -22,8 +22,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, 
 
 
 @pytest.fixture
-def client(served: tuple[FastAPI, httpx.Client], database: Database) -> httpx.Client:
+def client(served: tuple[FastAPI, httpx.Client], database: Database) -> Iterator[httpx.Client]:
     """A client of the server, which works on this test's fresh database: once SQLite, once PostgreSQL."""
     app, client = served
-    app.state.service = Service(database, Settings(database_url=database.url))
-    return client
+    app.state.service = service = Service(database, Settings(database_url=database.url))
+    yield client
+    service.commits.close()

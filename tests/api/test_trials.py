@@ -11,7 +11,8 @@ import pytest
 from tests.api.requests import external, fields, post_raw, problem, registered, strict
 from tuner.service import ask as asking
 from tuner.service import tell as telling
-from tuner.service.tell import Ending, NewPoints
+from tuner.service.report import NewPoints
+from tuner.service.tell import Ending
 from tuner.storage.database import Database
 
 STUDY = "/v1/studies/resnet"

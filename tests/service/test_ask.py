@@ -8,6 +8,7 @@ from tests.service.definitions import SPACE, complete, external, registered
 from tuner.errors import InvalidInput, ReadOnlyStudy
 from tuner.service import studies, trials
 from tuner.service.ask import ask
+from tuner.service.leases import release
 from tuner.service.tell import Ending, tell
 from tuner.storage import TunerStorage
 from tuner.storage.database import Database
@@ -108,7 +109,7 @@ def test_a_point_outside_the_search_space_is_refused(database: Database, point: 
 def test_released_trials_are_given_out_again_alone_in_a_registered_study(database: Database) -> None:
     studies.create(database, registered())
     batch = ask(database, "line-fit", count=4).trials
-    trials.release(database, "line-fit", [(lease.number, lease.attempt) for lease in batch[:2]])
+    release(database, "line-fit", [(lease.number, lease.attempt) for lease in batch[:2]])
     again = ask(database, "line-fit", count=4).trials
     assert [(lease.number, lease.attempt, lease.parameters) for lease in again] == [
         (lease.number, 2, lease.parameters) for lease in batch[:2]
@@ -131,7 +132,7 @@ def test_work_that_was_begun_goes_before_enqueued_points_that_the_budget_cannot_
     studies.create(database, registered(budget={"gradient_evaluations": 100}))
     enqueue_steps(database, 200)
     (begun,) = ask(database, "line-fit").trials
-    trials.release(database, "line-fit", [(begun.number, begun.attempt)])
+    release(database, "line-fit", [(begun.number, begun.attempt)])
     (again,) = ask(database, "line-fit").trials
     assert (again.number, again.attempt) == (begun.number, 2)
 
@@ -146,7 +147,7 @@ def test_an_enqueued_point_that_is_too_dear_stands_in_nobodys_way(database: Data
 def test_a_requeued_trial_is_not_counted_as_begun_again(database: Database) -> None:
     studies.create(database, external(budget={"trials": 2}))
     (first,) = ask(database, "resnet").trials
-    trials.release(database, "resnet", [(first.number, first.attempt)])
+    release(database, "resnet", [(first.number, first.attempt)])
     queued = trials.enqueue(database, "resnet", {"learning_rate": 0.1, "steps": 1})
     assert [lease.number for lease in ask(database, "resnet", count=2).trials] == [first.number, queued.number]
 

@@ -6,10 +6,9 @@ from tests.service.definitions import complete, external, registered
 from tuner.errors import LeaseLost
 from tuner.service import studies, trials
 from tuner.service.ask import ask
-from tuner.service.leases import sweep
-from tuner.service.tell import NewPoints, tell
-from tuner.storage import curves
-from tuner.storage.curves import CurveBlock
+from tuner.service.leases import release, sweep
+from tuner.service.report import NewPoints, Report, append_points
+from tuner.service.tell import tell
 from tuner.storage.database import Database
 from tuner.storage.trials import MAX_LOST_LEASES
 from tuner.trial import Trial
@@ -38,11 +37,11 @@ def test_a_lease_that_is_renewed_is_kept(database: Database) -> None:
     kept, lost = ask(database, "resnet", count=2, lease_seconds=0.5).trials
     for _ in range(8):
         time.sleep(0.1)
-        assert trials.renew(database, "resnet", [(kept.number, 1)]) == [kept.number]
+        assert append_points(database, "resnet", [Report(kept.number, 1)]) == [kept.number]
     sweep(database)
     assert trials.get(database, "resnet", kept.number).state == "running"
     assert trials.get(database, "resnet", lost.number).state == "waiting"
-    assert trials.renew(database, "resnet", [(lost.number, 1), (99, 1)]) == []
+    assert append_points(database, "resnet", [Report(kept.number, 2), Report(99, 1)]) == []
 
 
 def test_a_late_result_is_taken_until_somebody_has_begun_anew(database: Database) -> None:
@@ -74,15 +73,15 @@ def test_released_trials_are_not_charged_a_lost_lease(database: Database) -> Non
     studies.create(database, external())
     for _ in range(MAX_LOST_LEASES + 2):
         (lease,) = ask(database, "resnet").trials
-        trials.release(database, "resnet", [(lease.number, lease.attempt)])
+        release(database, "resnet", [(lease.number, lease.attempt)])
     assert trials.get(database, "resnet", 0).state == "waiting"
 
 
 def test_what_a_lost_attempt_spent_is_the_studys(database: Database) -> None:
     studies.create(database, registered(budget={"trials": 1}))
     (lease,) = ask(database, "line-fit", lease_seconds=SHORT).trials
-    block = CurveBlock(1, lease.attempt, "loss", [0, 1, 2, 3], [4.0, 3.0, 2.0, 1.0])
-    database.write(lambda connection: curves.append(connection, [block]))
+    points = NewPoints("loss", [0, 1, 2, 3], [4.0, 3.0, 2.0, 1.0])
+    append_points(database, "line-fit", [Report(lease.number, lease.attempt, [points])])
     lose(database, "line-fit")
     assert studies.get(database, "line-fit")[0].spent.gradient_evaluations == 4
     (again,) = ask(database, "line-fit").trials

@@ -10,8 +10,8 @@ from tests.service.definitions import complete, external, registered
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, TrialNotFound
 from tuner.service import studies, trials
 from tuner.service.ask import ask
-from tuner.service.report import append_points
-from tuner.service.tell import Ending, NewPoints, tell
+from tuner.service.report import NewPoints, Report, append_points
+from tuner.service.tell import Ending, tell
 from tuner.storage.database import Database
 from tuner.trial import Outcome, Trial
 
@@ -132,6 +132,8 @@ def test_a_call_may_repeat_itself_but_not_contradict_itself(
 def test_a_pruned_trial_spends_what_its_curve_shows(database: Database) -> None:
     studies.create(database, external(budget={"gradient_evaluations": 1000}))
     (lease,) = ask(database, "resnet").trials
-    append_points(database, "resnet", [(lease.number, lease.attempt, [NewPoints("loss", [1, 2, 3], [3.0, 2.0, 1.0])])])
+    append_points(
+        database, "resnet", [Report(lease.number, lease.attempt, [NewPoints("loss", [1, 2, 3], [3.0, 2.0, 1.0])])]
+    )
     tell(database, "resnet", [Ending(lease.number, lease.attempt, "pruned", reason="no use")])
     assert studies.get(database, "resnet")[0].spent.gradient_evaluations == 3

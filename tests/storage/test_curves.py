@@ -109,8 +109,6 @@ def test_metrics_and_attempts_are_kept_apart(database: Database, trial_id: int) 
     assert values(1) == {"loss": [1.0], "validation_loss": [2.0]}
     assert values(2) == {"loss": [3.0, 4.0]}
     assert values(3) == {}
-    assert database.read(lambda connection: curves.last_step(connection, trial_id, 2)) == 1
-    assert database.read(lambda connection: curves.last_step(connection, trial_id, 3)) is None
 
 
 def test_a_curve_that_grows_point_by_point_takes_few_rows(database: Database, trial_id: int) -> None:
@@ -118,9 +116,9 @@ def test_a_curve_that_grows_point_by_point_takes_few_rows(database: Database, tr
 
     def work(connection: Connection) -> None:
         for step in range(count):
-            curves.grow(connection, CurveBlock(trial_id, 1, "loss", [step], [1 / (step + 1)]))
-        curves.grow(connection, CurveBlock(trial_id, 1, "loss", [5], [-1.0]))
-        curves.grow(connection, CurveBlock(trial_id, 1, "loss", [count - 1], [-2.0]))
+            curves.grow(connection, [CurveBlock(trial_id, 1, "loss", [step], [1 / (step + 1)])])
+        curves.grow(connection, [CurveBlock(trial_id, 1, "loss", [5], [-1.0])])
+        curves.grow(connection, [CurveBlock(trial_id, 1, "loss", [count - 1], [-2.0])])
 
     database.write(work)
     curve = database.read(lambda connection: curves.read(connection, trial_id, 1))["loss"]
@@ -139,7 +137,7 @@ def test_points_from_before_the_first_attempt_are_handed_over_to_it(database: Da
 
     database.write(work)
     assert database.read(lambda connection: curves.read(connection, trial_id, 0)) == {}
-    assert database.read(lambda connection: curves.last_step(connection, trial_id, 1)) == 1
+    assert database.read(lambda connection: curves.read(connection, trial_id, 1))["loss"].steps.tolist() == [0, 1]
 
 
 def test_a_trial_s_curves_can_be_removed(database: Database, trial_id: int) -> None:

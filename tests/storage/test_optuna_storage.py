@@ -38,7 +38,7 @@ DEFINITION = StudyDefinition.model_validate(
         },
         "goal": {"minimize": "loss"},
     }
-).model_dump(mode="json")
+)
 POINT = {"learning_rate": 0.1, "steps": 50, "rule": "plain"}
 SPACE = {
     "learning_rate": FloatDistribution(1e-4, 1.0, log=True),

@@ -7,12 +7,15 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from tests.storage.rows import MOMENT, add_study, add_trials
+from tuner.definition import StudyDefinition
 from tuner.errors import StudyExists, StudyNotFound
 from tuner.storage import curves, studies, tables, trials
 from tuner.storage.curves import CurveBlock
 from tuner.storage.database import Database
 
-DEFINITION = {"name": "a", "tags": ["x"]}
+DEFINITION = StudyDefinition.model_validate(
+    {"name": "a", "search_space": {"x": {"type": "float", "low": 0.0, "high": 1.0}}, "tags": ["x"]}
+)
 
 
 def test_a_study_starts_active_with_nothing_spent(database: Database) -> None:

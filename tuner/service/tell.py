@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, TrialNotFound, TunerError
 from tuner.service import budget
 from tuner.service.open_study import OpenStudy, open_study
-from tuner.storage import curves, studies, trials
+from tuner.service.report import NewPoints
+from tuner.storage import curves, trials
 from tuner.storage.curves import CurveBlock
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
@@ -34,16 +37,39 @@ class Ending:
     steps_run: int | None = None
     gradient_evaluations: int | None = None
     outcome: Outcome | None = None
-    curves: Sequence["NewPoints"] = ()
+    curves: Sequence[NewPoints] = ()
 
 
 @dataclass(frozen=True)
-class NewPoints:
-    """Points of a trial's curve: ``values[i]`` is the metric after ``steps[i]`` updates."""
+class Tell:
+    """One ending, whose teller wants the trial as it then stands."""
 
-    metric: str
-    steps: Any
-    values: Any
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class TellMany:
+    """Several endings, each judged on its own."""
+
+    endings: Sequence[Ending]
+
+
+class Judgement(BaseModel):
+    """What became of one of several results."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    code: str | None
+    detail: str | None
+
+
+class Judgements(BaseModel):
+    """What became of each of several results, in their order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    results: list[Judgement]
 
 
 def tell(database: Database, name: str, endings: Sequence[Ending]) -> list[Trial | TunerError]:
@@ -54,23 +80,49 @@ def tell(database: Database, name: str, endings: Sequence[Ending]) -> list[Trial
     """
 
     def work(connection: Connection) -> list[Trial | TunerError]:
-        study = open_study(connection, name)
-        numbers = [ending.number for ending in endings]
-        known = trials.get_many(connection, study.record.id, numbers)
-        refusals: dict[int, TunerError] = {}
-        settled: dict[int, tuple[TrialRecord, Ending]] = {}
-        for position, ending in enumerate(endings):
-            try:
-                record = _judge(study, known.get(ending.number), ending, settled)
-            except TunerError as error:
-                refusals[position] = error
-                continue
-            if record.state not in trials.FINISHED:
-                settled.setdefault(record.number, (record, ending))
-        stored = known | _settle(study, list(settled.values()))
-        return [refusals.get(position) or stored[number].view() for position, number in enumerate(numbers)]
+        with open_study(connection, name) as study:
+            return settle(study, endings)
 
     return database.write(work)
+
+
+def settle(study: OpenStudy, endings: Sequence[Ending]) -> list[Trial | TunerError]:
+    """`tell` within a transaction that has opened the study."""
+    numbers = [ending.number for ending in endings]
+    known = trials.get_many(study.connection, study.record.id, list(set(numbers)))
+    refusals: dict[int, TunerError] = {}
+    settled: dict[int, tuple[TrialRecord, Ending]] = {}
+    for position, ending in enumerate(endings):
+        try:
+            record = _judge(study, known.get(ending.number), ending, settled)
+        except TunerError as error:
+            refusals[position] = error
+            continue
+        if record.state not in trials.FINISHED:
+            settled.setdefault(record.number, (record, ending))
+    stored = known | _settle(study, list(settled.values()))
+    return [refusals.get(position) or stored[number].view() for position, number in enumerate(numbers)]
+
+
+def settle_all(study: OpenStudy, actions: Sequence[Tell | TellMany]) -> list[Trial | Judgements | TunerError]:
+    """What comes in at once, settled as one."""
+    endings = [ending for action in actions for ending in _endings(action)]
+    answers = iter(settle(study, endings))
+    return [
+        next(answers)
+        if isinstance(action, Tell)
+        else Judgements(results=[_judgement(ending.number, next(answers)) for ending in action.endings])
+        for action in actions
+    ]
+
+
+def _endings(action: Tell | TellMany) -> Sequence[Ending]:
+    return [action.ending] if isinstance(action, Tell) else action.endings
+
+
+def _judgement(number: int, answer: Trial | TunerError) -> Judgement:
+    refusal = answer if isinstance(answer, TunerError) else None
+    return Judgement(number=number, code=refusal and refusal.code, detail=None if refusal is None else str(refusal))
 
 
 def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> dict[int, TrialRecord]:
@@ -92,9 +144,7 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
         ],
     )
     records = [record for record, _ in settled]
-    studies.increase(
-        study.connection,
-        study.record.id,
+    study.add(
         spent_evaluations=sum(change["gradient_evaluations"] for change in changes)
         - sum(record.gradient_evaluations for record in records),
         reserved_evaluations=-sum(record.reserved_evaluations for record in records),
@@ -123,8 +173,8 @@ def _judge(
     if record.state in trials.FINISHED:
         first = (record.state, record.values or {}, record.reason)
     elif record.number in settled:
-        first = _result(settled[record.number][1])
-    if first is not None and first != _result(ending):
+        first = _result(record, settled[record.number][1])
+    if first is not None and first != _result(record, ending):
         raise AlreadyTold(f"trial {record.number} is {first[0]} already, with another result")
     metric = study.definition.goal.metric
     if ending.state == "complete" and metric not in ending.values:
@@ -156,16 +206,22 @@ def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[s
         "gradient_evaluations": record.gradient_evaluations + evaluations,
         "reserved_evaluations": 0,
         "outcome": ending.outcome,
-        "reason": ending.reason,
+        "reason": _reason(record, ending),
         "lease_expires_at": None,
         "finished_at": study.moment,
         "updated_at": study.moment,
+        "sequence": study.sequence,
     }
 
 
-def _result(ending: Ending) -> tuple[str, dict[str, float | str], str | None]:
-    """What makes two endings the same result."""
-    return ending.state, _encoded(ending.values), ending.reason
+def _result(record: TrialRecord, ending: Ending) -> tuple[str, dict[str, float | str], str | None]:
+    """What makes two endings of a trial the same result."""
+    return ending.state, _encoded(ending.values), _reason(record, ending)
+
+
+def _reason(record: TrialRecord, ending: Ending) -> str | None:
+    """Why it ended so: what its teller says, or what its teller was told."""
+    return record.stop_reason if ending.reason is None and ending.state == "pruned" else ending.reason
 
 
 def _encoded(values: Mapping[str, float]) -> dict[str, float | str]:

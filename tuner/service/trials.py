@@ -1,16 +1,15 @@
-"""Use cases of single trials: enqueue a chosen point, renew and release leases, read trials and their curves."""
+"""Use cases of single trials: enqueue a chosen point, read trials and their curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from tuner.analysis.decimation import decimate
-from tuner.errors import InvalidInput, LeaseLost
-from tuner.service.open_study import open_study
+from tuner.errors import InvalidInput, TunerError
+from tuner.service.open_study import OpenStudy, open_study
 from tuner.service.paging import page_number
 from tuner.storage import curves, studies, trials
-from tuner.storage.database import Connection, Database, now
+from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Curve, Trial
 
@@ -23,6 +22,13 @@ class TrialPage:
     next_page_token: str | None
 
 
+@dataclass(frozen=True)
+class Enqueue:
+    """A point that somebody chose."""
+
+    parameters: Mapping[str, Any]
+
+
 def enqueue(database: Database, name: str, parameters: Mapping[str, Any]) -> Trial:
     """Add a chosen point. It waits until somebody asks, and counts against the budget from then on.
 
@@ -31,84 +37,30 @@ def enqueue(database: Database, name: str, parameters: Mapping[str, Any]) -> Tri
     """
 
     def work(connection: Connection) -> Trial:
-        study = open_study(connection, name)
+        with open_study(connection, name) as study:
+            [added] = add_chosen(study, [Enqueue(parameters)])
+        if isinstance(added, TunerError):
+            raise added
+        return added
+
+    return database.write(work)
+
+
+def add_chosen(study: OpenStudy, points: Sequence[Enqueue]) -> list[Trial | TunerError]:
+    """`enqueue` within a transaction that has opened the study, each point judged on its own."""
+    answers: list[Trial | TunerError] = []
+    for point in points:
         try:
-            chosen = study.definition.point(parameters)
+            chosen = study.definition.point(point.parameters)
         except InvalidInput as error:
-            raise error.within("parameters") from None
+            answers.append(error.within("parameters"))
+            continue
         # Optuna programs look for a chosen point under this key.
-        return study.create_waiting((chosen, {"fixed_params": chosen})).view()
-
-    return database.write(work)
-
-
-def renew(database: Database, name: str, held: Sequence[tuple[int, int]]) -> list[int]:
-    """Renew the leases of (number, attempt) pairs; the numbers of those that are still held."""
-
-    def work(connection: Connection) -> list[int]:
-        study = studies.get(connection, name, lock=True)
-        records = trials.get_many(connection, study.id, [number for number, _ in held])
-        pairs = [(records[number].id, attempt) for number, attempt in held if number in records]
-        kept = set(trials.renew(connection, pairs, now(connection)))
-        return [number for number, _ in held if number in records and records[number].id in kept]
-
-    return database.write(work)
-
-
-def heartbeat(database: Database, name: str, number: int, attempt: int) -> datetime:
-    """Renew one lease; when it now ends.
-
-    Raises:
-        StudyNotFound, TrialNotFound: there is nothing to hold.
-        ReadOnlyStudy: an Optuna program made the study.
-        LeaseLost: the attempt does not hold the trial any more.
-    """
-
-    def work(connection: Connection) -> datetime:
-        record = trials.get(connection, open_study(connection, name).record.id, number)
-        if not trials.renew(connection, [(record.id, attempt)], now(connection)):
-            raise LeaseLost(f"trial {number} is {record.state} at attempt {record.attempt}; {attempt} is over")
-        expiry = trials.get(connection, record.study_id, number).lease_expires_at
-        assert expiry is not None  # noqa: S101 (it has just been renewed)
-        return expiry
-
-    return database.write(work)
-
-
-def release(database: Database, name: str, held: Sequence[tuple[int, int]]) -> list[int]:
-    """Give running trials back, to be run again, without charging them a lost lease; the numbers of those given back.
-
-    Lost ones are passed over. What the attempts have spent, as far as their reported curves show, is the study's.
-    """
-
-    def work(connection: Connection) -> list[int]:
-        study = open_study(connection, name)
-        records = trials.get_many(connection, study.record.id, [number for number, _ in held])
-        given_back = [
-            records[number]
-            for number, attempt in dict.fromkeys(held)
-            if number in records and records[number].state == "running" and records[number].attempt == attempt
-        ]
-        spent = [study.reported_evaluations(record) for record in given_back]
-        trials.change_many(
-            connection,
-            [
-                {
-                    "id": record.id,
-                    "state": "waiting",
-                    "gradient_evaluations": record.gradient_evaluations + evaluations,
-                    "lease_expires_at": None,
-                    "worker": None,
-                    "updated_at": study.moment,
-                }
-                for record, evaluations in zip(given_back, spent, strict=True)
-            ],
-        )
-        trials.end_attempts(connection, given_back, "released", study.moment)
-        studies.increase(connection, study.record.id, spent_evaluations=sum(spent))
-        return [record.number for record in given_back]
-
-    return database.write(work)
+        row = study.row(study.record.next_number, (chosen, {"fixed_params": chosen}), state="waiting")
+        [created] = trials.create(study.connection, [row])
+        study.add(next_number=1)
+        answers.append(created.view())
+    return answers
 
 
 def get(database: Database, name: str, number: int) -> Trial:

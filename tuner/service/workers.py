@@ -11,11 +11,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tuner import __version__
 from tuner.definition import StudyDefinition
-from tuner.service.ask import Terms, ask_of
+from tuner.service.ask import Ask, lease_out
 from tuner.service.leases import sweep
 from tuner.service.open_study import open_study
 from tuner.storage import studies, trials, workers
 from tuner.storage.database import Connection, Database, now
+from tuner.storage.trials import MAX_LOST_LEASES
 from tuner.trial import Lease
 
 ALIVE_WITHIN = 15.0
@@ -112,15 +113,19 @@ class Work:
 def take(database: Database, name: str, *, worker: str, lease_seconds: float) -> Work:
     """Lease a batch of the size that the study's definition says, together with that definition.
 
+    A trial that the next loss would quarantine comes alone: if it kills its worker, no other is lost with it.
+
     Raises:
         StudyNotFound, ReadOnlyStudy: there is nothing to take of.
     """
 
     def work(connection: Connection) -> Work:
-        study = open_study(connection, name)
-        count = study.definition.sampler.batch_size or 1
-        asked = ask_of(study, Terms(count, worker, lease_seconds))
-        return Work(f"~{study.record.id}", study.definition, asked.trials)
+        with open_study(connection, name) as study:
+            waiting = trials.waiting(connection, study.record.id, size=1)
+            in_danger = any(record.lost_leases == MAX_LOST_LEASES - 1 for record in waiting)
+            count = 1 if in_danger else study.definition.sampler.batch_size or 1
+            [asked] = lease_out(study, [Ask(count, worker, lease_seconds)])
+            return Work(f"~{study.record.id}", study.definition, asked.trials)
 
     return database.write(work)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from tuner.storage import bulk
 from tuner.storage.tables import curve_block as table
 
 Steps = NDArray[np.int64]
@@ -35,6 +36,12 @@ _NEXT = select(func.coalesce(func.max(_PRESENT.c.sequence) + 1, 0)).where(
     *(_PRESENT.c[name] == parameter for name, parameter in _OF.items())
 )
 _INSERT = insert(table).values(sequence=_NEXT.scalar_subquery(), **_OF)
+
+_SAME_CURVE = [_PRESENT.c[name] == table.c[name] for name in ("trial_id", "metric", "attempt")]
+_SELECT_LAST = select(table).where(
+    table.c.trial_id.in_(bindparam("trials", expanding=True)),
+    table.c.sequence == select(func.max(_PRESENT.c.sequence)).where(*_SAME_CURVE).scalar_subquery(),
+)
 
 
 @dataclass(frozen=True)
@@ -77,31 +84,43 @@ def append(connection: Connection, blocks: Iterable[CurveBlock]) -> None:
         connection.execute(_INSERT, rows)
 
 
-def grow(connection: Connection, block: CurveBlock) -> None:
-    """Append points to the last block of their curve, for those who report point by point.
+def grow(connection: Connection, blocks: Iterable[CurveBlock]) -> None:
+    """Append points to the last blocks of their curves, for those who report while they run.
 
-    The last block is rewritten until it is full, so n points take n / `FULL_BLOCK` rows, and a report costs the same
-    at any length of the curve. The caller holds the trial's row.
+    A last block is rewritten until it is full, so n points take about n / `FULL_BLOCK` rows however few come at a
+    time, and a report costs the same at any length of the curve. The caller holds the trials; a curve is named once.
     """
-    curve = (table.c.trial_id == block.trial_id) & (table.c.metric == block.metric) & (table.c.attempt == block.attempt)
-    last = connection.execute(select(table).where(curve).order_by(table.c.sequence.desc()).limit(1)).one_or_none()
-    if last is None:
-        append(connection, [block])
+    given = {(block.trial_id, block.metric, block.attempt): block for block in blocks if np.size(block.steps)}
+    if not given:
         return
-    points = decode(last.points, last.first_step)
-    if len(points[0]) >= FULL_BLOCK:
-        append(connection, [block])
-        return
-    grown = _merge([points, (np.asarray(block.steps, dtype=np.int64), np.asarray(block.values, dtype=np.float64))])
-    connection.execute(
-        update(table)
-        .where(curve, table.c.sequence == last.sequence)
-        .values(
-            first_step=int(grown.steps[0]),
-            last_step=int(grown.steps[-1]),
-            points=encode(grown.steps, grown.values),
-        )
-    )
+    found = connection.execute(_SELECT_LAST, {"trials": list({trial_id for trial_id, _, _ in given})})
+    last = {(row.trial_id, row.metric, row.attempt): row for row in found}
+    grown, begun = [], []
+    for curve, block in given.items():
+        steps, values = np.asarray(block.steps, dtype=np.int64), np.asarray(block.values, dtype=np.float64)
+        present = last.get(curve)
+        if present is not None and len(steps) < FULL_BLOCK:
+            points = decode(present.points, present.first_step)
+            if len(points[0]) < FULL_BLOCK:
+                grown.append({**_of(curve, present.sequence), **_columns(_merge([points, (steps, values)]))})
+                continue
+        sequence = 0 if present is None else present.sequence + 1
+        begun.append({**_of(curve, sequence), **_columns(_merge([(steps, values)]))})
+    bulk.update(connection, table, grown, by=("trial_id", "metric", "attempt", "sequence"))
+    bulk.insert(connection, table, begun)
+
+
+def _of(curve: tuple[int, str, int], sequence: int) -> dict[str, Any]:
+    trial_id, metric, attempt = curve
+    return {"trial_id": trial_id, "metric": metric, "attempt": attempt, "sequence": sequence}
+
+
+def _columns(curve: Curve) -> dict[str, Any]:
+    return {
+        "first_step": int(curve.steps[0]),
+        "last_step": int(curve.steps[-1]),
+        "points": encode(curve.steps, curve.values),
+    }
 
 
 def hand_over(connection: Connection, trial_id: int, attempt: int) -> None:
@@ -130,12 +149,6 @@ def read_many(connection: Connection, trials: Sequence[tuple[int, int]]) -> dict
         trial_id: {metric: _merge(blocks) for metric, blocks in metrics.items()}
         for trial_id, metrics in collected.items()
     }
-
-
-def last_step(connection: Connection, trial_id: int, attempt: int) -> int | None:
-    """The highest step that an attempt has stored a point for."""
-    statement = select(table.c.last_step).where(table.c.trial_id == trial_id, table.c.attempt == attempt)
-    return max(connection.scalars(statement), default=None)
 
 
 def remove(connection: Connection, trial_id: int) -> None:

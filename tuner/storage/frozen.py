@@ -21,7 +21,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, StudyDefinition
+from tuner.definition import Choices, FloatRange, IntRange, SearchSpace
 from tuner.storage.curves import Curve, as_intermediate_values
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
@@ -111,7 +111,7 @@ def new_columns(study: StudyRecord, template: FrozenTrial, moment: datetime) -> 
     }
     if waiting and study.definition is not None:
         chosen = template.params | template.system_attrs.get("fixed_params", {})
-        parameters = StudyDefinition.model_validate(study.definition).point(chosen)
+        parameters = study.definition.point(chosen)
         found = None
     return {
         "state": STATE[template.state].value,

@@ -12,7 +12,6 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy import Connection
 
-from tuner.definition import StudyDefinition
 from tuner.storage import curves, trials
 from tuner.storage.frozen import distributions, frozen_trial
 from tuner.storage.studies import StudyRecord
@@ -72,7 +71,7 @@ def search_space(study: StudyRecord) -> dict[str, BaseDistribution]:
     """The distributions of a study's definition; none where it has no definition."""
     if study.definition is None:
         return {}
-    return distributions(StudyDefinition.model_validate(study.definition).search_space)
+    return distributions(study.definition.search_space)
 
 
 def _frozen(

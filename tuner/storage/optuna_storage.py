@@ -256,7 +256,7 @@ class TunerStorage(BaseStorage):
         def work(connection: Connection) -> None:
             trial = _unfinished(connection, trial_id)
             metric = studies.get_by_id(connection, trial.study_id).metrics[0]
-            curves.grow(connection, CurveBlock(trial_id, trial.attempt, metric, [step], [intermediate_value]))
+            curves.grow(connection, [CurveBlock(trial_id, trial.attempt, metric, [step], [intermediate_value])])
             trials.change(connection, trial_id, updated_at=now(connection))
 
         self._write(work)

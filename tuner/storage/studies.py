@@ -3,14 +3,16 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from tuner.definition import StudyDefinition
 from tuner.errors import StudyExists, StudyNotFound
+from tuner.storage.database import now
 from tuner.storage.tables import study as table
 
 StudyState = Literal["active", "paused", "stopped", "completed"]
@@ -22,7 +24,7 @@ class StudyRecord:
 
     id: int
     name: str
-    definition: dict[str, Any] | None
+    definition: StudyDefinition | None
     directions: list[str]
     metrics: list[str]
     state: StudyState
@@ -48,7 +50,7 @@ def create(
     connection: Connection,
     *,
     name: str,
-    definition: Mapping[str, Any] | None,
+    definition: StudyDefinition | None,
     directions: Sequence[str],
     metrics: Sequence[str],
     objective: str | None,
@@ -79,7 +81,7 @@ def create(
             row = connection.execute(statement).one()
     except IntegrityError:
         raise StudyExists(f"a study named {name!r} exists") from None
-    return StudyRecord(**row._mapping)
+    return StudyRecord(*row)
 
 
 def get(connection: Connection, name: str, *, lock: bool = False) -> StudyRecord:
@@ -88,10 +90,30 @@ def get(connection: Connection, name: str, *, lock: bool = False) -> StudyRecord
     Raises:
         StudyNotFound: there is none.
     """
+    column, key = _address(name)
+    return _one(connection, column, key, name, lock=lock)
+
+
+def get_to_act_on(connection: Connection, name: str) -> tuple[StudyRecord, datetime]:
+    """The study of that name or ``~{id}``, its row held until the transaction ends, and the database's time.
+
+    Raises:
+        StudyNotFound: there is none.
+    """
+    if connection.dialect.name == "sqlite":
+        return get(connection, name, lock=True), now(connection)
+    column, key = _address(name)
+    row = connection.execute(_select_with_clock(column), {"key": key}).one_or_none()
+    if row is None:
+        raise StudyNotFound(f"there is no study {name!r}")
+    *columns, moment = row
+    return StudyRecord(*columns), moment.astimezone(UTC)
+
+
+def _address(name: str) -> tuple[str, int | str]:
+    """The column and the key that an address means."""
     by_id = re.fullmatch(r"~([0-9]{1,18})", name)
-    if by_id:
-        return _one(connection, "id", int(by_id[1]), name, lock=lock)
-    return _one(connection, "name", name, name, lock=lock)
+    return ("id", int(by_id[1])) if by_id else ("name", name)
 
 
 def get_by_name(connection: Connection, name: str) -> StudyRecord:
@@ -116,7 +138,7 @@ def _one(connection: Connection, column: str, key: int | str, name: str, *, lock
     row = connection.execute(_select_one(column, lock=lock), {"key": key}).one_or_none()
     if row is None:
         raise StudyNotFound(f"there is no study {name!r}")
-    return StudyRecord(**row._mapping)
+    return StudyRecord(*row)
 
 
 # Making a statement takes longer than running one like these: what every ask and tell runs is made once.
@@ -124,6 +146,12 @@ def _one(connection: Connection, column: str, key: int | str, name: str, *, lock
 def _select_one(column: str, *, lock: bool) -> Select[Any]:
     statement = select(table).where(table.c[column] == bindparam("key"))
     return statement.with_for_update() if lock else statement
+
+
+@cache
+def _select_with_clock(column: str) -> Select[Any]:
+    # One round trip less than asking for the time by itself.
+    return _select_one(column, lock=True).add_columns(func.clock_timestamp())
 
 
 @cache
@@ -144,12 +172,12 @@ def page(
         statement = statement.where(func.lower(table.c.name).contains(text.lower(), autoescape=True))
     if after is not None:
         statement = statement.where(table.c.id < after)
-    return [StudyRecord(**row._mapping) for row in connection.execute(statement)]
+    return [StudyRecord(*row) for row in connection.execute(statement)]
 
 
 def everything(connection: Connection) -> list[StudyRecord]:
     """Every study, oldest first."""
-    return [StudyRecord(**row._mapping) for row in connection.execute(select(table).order_by(table.c.id))]
+    return [StudyRecord(*row) for row in connection.execute(select(table).order_by(table.c.id))]
 
 
 def active_with_objective(connection: Connection, objectives: Collection[str]) -> list[str]:
@@ -167,7 +195,7 @@ def active_and_started(connection: Connection) -> list[StudyRecord]:
     statement = select(table).where(
         table.c.state == "active", table.c.started_at.is_not(None), table.c.definition.is_not(None)
     )
-    return [StudyRecord(**row._mapping) for row in connection.execute(statement)]
+    return [StudyRecord(*row) for row in connection.execute(statement)]
 
 
 def change(connection: Connection, study_id: int, *, plus: Mapping[str, int] | None = None, **columns: Any) -> None:

@@ -17,7 +17,9 @@ trials (counts by state, the best) is derived, over an index.
 """
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -41,6 +43,8 @@ from sqlalchemy import (
     text,
 )
 
+from tuner.definition import StudyDefinition
+
 
 class Json(TypeDecorator[Any]):
     """A JSON document as text: the same bytes on every database, whatever their own JSON types think of NaN."""
@@ -48,13 +52,45 @@ class Json(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:  # noqa: ARG002
         """None is the absence of a document (NULL), not the document ``null``."""
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return _encoded
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:  # noqa: ARG002
         """The document."""
-        return None if value is None else json.loads(value)
+        return _decoded
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _encoded(value: Any) -> str | None:
+    return None if value is None else _encode(value)
+
+
+def _decoded(value: str | None) -> Any:
+    # Most documents are empty; a new one each, since whoever reads one may fill it.
+    return None if value is None else {} if value == "{}" else json.loads(value)
+
+
+class Definition(TypeDecorator[StudyDefinition]):
+    """A study's definition as JSON text; reading one again and again parses it once."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: StudyDefinition | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """None is the absence of a definition."""
+        return None if value is None else _encode(value.model_dump(mode="json"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StudyDefinition | None:  # noqa: ARG002
+        """The definition, which is frozen and may be shared."""
+        return None if value is None else _parsed(value)
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: str) -> StudyDefinition:
+    return StudyDefinition.model_validate(json.loads(document))
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -63,20 +99,30 @@ class UtcTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
         """A naive time is a mistake, not a guess."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("times are stored aware of their zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+        return _as_text if dialect.name == "sqlite" else _as_utc
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:  # noqa: ARG002
         """UTC, aware."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+        return _from_text if dialect.name == "sqlite" else _as_utc
+
+
+def _as_utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError("times are stored aware of their zone")
+    return moment.astimezone(UTC)
+
+
+def _as_text(moment: datetime | None) -> str | None:
+    utc = _as_utc(moment)
+    return None if utc is None else utc.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _from_text(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 # SQLite counts up a key by itself only when its type is exactly INTEGER.
@@ -98,7 +144,7 @@ study = Table(
     Column("id", Key, primary_key=True),
     Column("name", Text, nullable=False),
     # The resolved definition; NULL for a study that an Optuna program made.
-    Column("definition", Json),
+    Column("definition", Definition),
     # Optuna's directions, one a metric: ["minimize"].
     Column("directions", Json, nullable=False),
     # The metric that each direction is about: ["loss"].
@@ -166,6 +212,8 @@ trial = Table(
     Column("last_step", BigInteger),
     Column("best_value", Double),
     Column("best_step", BigInteger),
+    # Why whoever runs it has been told to stop; NULL while it may go on.
+    Column("stop_reason", Text),
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),
@@ -213,7 +261,8 @@ rung = Table(
     "tuner_rung",
     metadata,
     Column("study_id", Key, ForeignKey("tuner_study.id", ondelete="CASCADE"), primary_key=True),
-    # Trials of one bracket are compared with each other; pruners without brackets have one.
+    # Trials of one bracket are compared with each other; pruners without brackets have one, 0. Bracket -1 holds no rung
+    # but a trial's last improvement, for a pruner that waits for the next.
     Column("bracket", Integer, primary_key=True),
     Column("step", BigInteger, primary_key=True),
     Column("trial_id", Key, ForeignKey("tuner_trial.id", ondelete="CASCADE"), primary_key=True),

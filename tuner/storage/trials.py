@@ -4,15 +4,16 @@ Each write of a leased trial names the attempt it belongs to, in the statement i
 no row, whoever else is writing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Update, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, tuple_, update
 
 from tuner.errors import TrialNotFound
+from tuner.storage import bulk
 from tuner.storage.tables import attempt as attempt_table
 from tuner.storage.tables import trial as table
 from tuner.trial import Outcome, Trial, TrialState, decode_float
@@ -51,6 +52,7 @@ class TrialRecord:
     last_step: int | None
     best_value: float | None
     best_step: int | None
+    stop_reason: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -106,23 +108,22 @@ def _select_page(*, by_state: bool, after: bool, sized: bool) -> Select[Any]:
 
 @cache
 def _select_waiting(*, after: bool) -> Select[Any]:
-    statement = _OF_STUDY.where(table.c.state == "waiting").order_by(table.c.attempt == 0, table.c.number)
+    statement = _OF_STUDY.where(table.c.state == "waiting").order_by(table.c.attempt == 0, table.c.lost_leases.desc(), table.c.number)
     if after:
         statement = statement.where(table.c.attempt == 0, table.c.number > bindparam("after"))
     return statement.limit(bindparam("size")).with_for_update()
 
 
-@cache
-def _update(columns: tuple[str, ...]) -> Update:
-    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns if name != "id"}
-    return update(table).where(table.c.id == bindparam("trial_id")).values(**values)
+def insert_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert trials (all with the same columns); who knows their numbers need not read them back."""
+    bulk.insert(connection, table, rows)
 
 
 def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[TrialRecord]:
     """Insert trials (all with the same columns), in order."""
     if not rows:
         return []
-    return [TrialRecord(**row._mapping) for row in connection.execute(_INSERT, list(rows))]
+    return [TrialRecord(*row) for row in connection.execute(_INSERT, list(rows))]
 
 
 def get(connection: Connection, study_id: int, number: int) -> TrialRecord:
@@ -147,13 +148,13 @@ def get_by_id(connection: Connection, trial_id: int, *, lock: bool = False) -> T
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     if row is None:
         raise TrialNotFound(f"there is no trial of id {trial_id}")
-    return TrialRecord(**row._mapping)
+    return TrialRecord(*row)
 
 
 def get_many(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, TrialRecord]:
     """The trials of those numbers that exist, by number."""
     values = {"of_study": study_id, "numbers": list(numbers)}
-    return {row.number: TrialRecord(**row._mapping) for row in connection.execute(_SELECT_MANY, values)}
+    return {row.number: TrialRecord(*row) for row in connection.execute(_SELECT_MANY, values)}
 
 
 def page(
@@ -168,7 +169,7 @@ def page(
     values = {"of_study": study_id, "states": states and list(states), "after": after, "size": size}
     given = {name: value for name, value in values.items() if value is not None}
     statement = _select_page(by_state=states is not None, after=after is not None, sized=size is not None)
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement, given)]
+    return [TrialRecord(*row) for row in connection.execute(statement, given)]
 
 
 def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -199,13 +200,13 @@ def any_open(connection: Connection, study_id: int) -> bool:
 
 
 def waiting(connection: Connection, study_id: int, *, size: int, after: int | None = None) -> list[TrialRecord]:
-    """Up to ``size`` waiting trials: those that were begun before, then those that never were, each by number.
+    """Up to ``size`` waiting trials: those that were begun before, the most often lost first, then those that never were.
 
     With ``after``, only those of the latter whose number is greater.
     """
     values = {"of_study": study_id, "size": size} | ({} if after is None else {"after": after})
     statement = _select_waiting(after=after is not None)
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement, values)]
+    return [TrialRecord(*row) for row in connection.execute(statement, values)]
 
 
 def best(connection: Connection, study_id: int, direction: str) -> TrialRecord | None:
@@ -218,7 +219,7 @@ def best(connection: Connection, study_id: int, direction: str) -> TrialRecord |
         .limit(1)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else TrialRecord(**row._mapping)
+    return None if row is None else TrialRecord(*row)
 
 
 def first_unranked(
@@ -239,13 +240,19 @@ def first_unranked(
     if values is not None:
         statement = statement.where(table.c["values"] == values)
     row = connection.execute(statement).one_or_none()
-    return None if row is None else TrialRecord(**row._mapping)
+    return None if row is None else TrialRecord(*row)
 
 
 def lease(
-    connection: Connection, trial_ids: Sequence[int], *, worker: str | None, seconds: float, moment: datetime
+    connection: Connection,
+    trial_ids: Sequence[int],
+    *,
+    worker: str | None,
+    seconds: float,
+    moment: datetime,
+    sequence: int,
 ) -> list[TrialRecord]:
-    """Give waiting trials to a worker: running, the attempt counted up. In the order of their numbers."""
+    """Give waiting trials to a worker: running, the attempt counted up, nothing reported yet. By number."""
     statement = (
         update(table)
         .where(table.c.id.in_(list(trial_ids)), table.c.state == "waiting")
@@ -257,33 +264,16 @@ def lease(
             lease_expires_at=moment + timedelta(seconds=seconds),
             started_at=moment,
             updated_at=moment,
+            sequence=sequence,
+            last_step=None,
+            best_value=None,
+            best_step=None,
+            stop_reason=None,
         )
         .returning(table)
     )
-    leased = [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+    leased = [TrialRecord(*row) for row in connection.execute(statement)]
     return sorted(leased, key=lambda record: record.number)
-
-
-def renew(connection: Connection, held: Iterable[tuple[int, int]], moment: datetime) -> list[int]:
-    """Renew the leases of (trial id, attempt) pairs; the ids of those that are still held.
-
-    An Optuna program's trial has no lease to renew.
-    """
-    renewed = []
-    for trial_id, attempt in held:
-        row = connection.execute(
-            select(table.c.lease_seconds).where(
-                table.c.id == trial_id,
-                table.c.attempt == attempt,
-                table.c.state == "running",
-                table.c.lease_seconds.is_not(None),
-            )
-        ).one_or_none()
-        if row is not None:
-            expiry = moment + timedelta(seconds=row.lease_seconds)
-            connection.execute(update(table).where(table.c.id == trial_id).values(lease_expires_at=expiry))
-            renewed.append(trial_id)
-    return renewed
 
 
 def studies_of_worker(connection: Connection, worker: str) -> list[int]:
@@ -306,15 +296,7 @@ def change(connection: Connection, trial_id: int, **columns: Any) -> None:
 
 def change_many(connection: Connection, changes: Sequence[dict[str, Any]]) -> None:
     """Set the same columns of several trials in one statement; each change names its trial by ``id``."""
-    if not changes:
-        return
-    connection.execute(
-        _update(tuple(changes[0])),
-        [
-            {"trial_id": change["id"], **{f"new_{name}": value for name, value in change.items() if name != "id"}}
-            for change in changes
-        ],
-    )
+    bulk.update(connection, table, changes, by=("id",))
 
 
 def studies_with_expired(connection: Connection, moment: datetime) -> list[int]:
@@ -331,23 +313,29 @@ def expired(connection: Connection, study_id: int, moment: datetime) -> list[Tri
         .order_by(table.c.number)
         .with_for_update()
     )
-    return [TrialRecord(**row._mapping) for row in connection.execute(statement)]
+    return [TrialRecord(*row) for row in connection.execute(statement)]
 
 
 def end_attempts(connection: Connection, records: Sequence[TrialRecord], end: str, moment: datetime) -> None:
     """Record attempts that ended without a result: ``lost`` or ``released``."""
+    rows = [
+        {
+            "trial_id": record.id,
+            "attempt": record.attempt,
+            "worker": record.worker,
+            "started_at": record.started_at,
+            "ended_at": moment,
+            "end": end,
+        }
+        for record in records
+    ]
+    bulk.insert(connection, attempt_table, rows)
+
+
+def resume_attempts(connection: Connection, records: Sequence[TrialRecord]) -> None:
+    """Take back that attempts have ended: they have not."""
     if records:
+        pairs = [(record.id, record.attempt) for record in records]
         connection.execute(
-            insert(attempt_table),
-            [
-                {
-                    "trial_id": record.id,
-                    "attempt": record.attempt,
-                    "worker": record.worker,
-                    "started_at": record.started_at,
-                    "ended_at": moment,
-                    "end": end,
-                }
-                for record in records
-            ],
+            delete(attempt_table).where(tuple_(attempt_table.c.trial_id, attempt_table.c.attempt).in_(pairs))
         )

@@ -11,8 +11,8 @@ from typing import Any
 
 from tuner.descent import RULES, Descent, Row
 from tuner.objectives import Objective
-from tuner.service.report import Reported
-from tuner.service.tell import Ending, NewPoints
+from tuner.service.report import NewPoints, Report
+from tuner.service.tell import Ending
 from tuner.trial import Lease
 
 PASS_BYTES = 128 * 2**20
@@ -92,9 +92,9 @@ class Run:
         running = set(self._descent.running)
         return [self._ending(row, self._leases.pop(row)) for row in sorted(self._leases.keys() - running)]
 
-    def news(self) -> list[Reported]:
+    def news(self) -> list[Report]:
         """The running trials with the points that have come since the last call."""
-        return [(lease.number, lease.attempt, self._new_points(row)) for row, lease in self._leases.items()]
+        return [Report(lease.number, lease.attempt, self._new_points(row)) for row, lease in self._leases.items()]
 
     def spent(self, lease: Lease) -> int:
         """Gradient evaluations that an open trial has taken so far."""

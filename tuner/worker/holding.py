@@ -10,7 +10,9 @@ import threading
 from collections.abc import Iterable
 
 from tuner.errors import NotFound, TunerError
-from tuner.service import trials, workers
+from tuner.service import workers
+from tuner.service.leases import release
+from tuner.service.report import Report, append_points
 from tuner.storage.database import Database
 from tuner.trial import Lease
 
@@ -75,7 +77,7 @@ class Holding:
             study, held, self._held, self._name = self._study, list(self._held.items()), {}, None
         if held:
             try:
-                trials.release(self._database, study, held)
+                release(self._database, study, held)
             except NotFound:
                 logger.info("the study is gone, with the trials that were to be given back")
 
@@ -93,7 +95,7 @@ class Holding:
         if not held:
             return
         try:
-            kept = trials.renew(self._database, study, list(held.items()))
+            kept = append_points(self._database, study, [Report(*one) for one in held.items()])
         except NotFound:
             kept = []
         with self._guard:

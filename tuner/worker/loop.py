@@ -216,7 +216,7 @@ class Worker:
             kept = self._patiently(lambda: append_points(self._database, work.study, news))
         except NotFound:
             kept = []
-        gone = [number for number, _, _ in news if number not in kept]
+        gone = [one.number for one in news if one.number not in kept]
         run.drop(gone)
         self._holding.let_go(gone)
 

@@ -1,0 +1,46 @@
+"""Answers to requests that carried an idempotency key: who asks again is told the same."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from tuner.storage import bulk
+from tuner.storage.tables import answer as table
+
+
+@dataclass(frozen=True)
+class AnswerRecord:
+    """An answer as JSON text, and the digest of the request that it answers."""
+
+    key: str
+    request: str
+    answer: str
+    created_at: datetime
+
+
+_SELECT = select(table).where(table.c.key.in_(bindparam("keys", expanding=True)))
+
+
+def find(connection: Connection, keys: Collection[str]) -> dict[str, AnswerRecord]:
+    """The answers that are kept under these keys."""
+    if not keys:
+        return {}
+    return {row.key: AnswerRecord(*row) for row in connection.execute(_SELECT, {"keys": list(keys)})}
+
+
+def keep(connection: Connection, records: Sequence[AnswerRecord]) -> None:
+    """Keep answers for those who ask again."""
+    # A key that a request to another study is using at this moment is its mistake, and no reason to fail.
+    bulk.insert(connection, table, [vars(record) for record in records], or_nothing=True)
+
+
+def any_before(connection: Connection, moment: datetime) -> bool:
+    """Whether an answer is older."""
+    return connection.execute(select(table.c.key).where(table.c.created_at < moment).limit(1)).first() is not None
+
+
+def forget(connection: Connection, before: datetime) -> None:
+    """Delete the answers that are older."""
+    connection.execute(delete(table).where(table.c.created_at < before))
