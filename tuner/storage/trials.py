@@ -108,7 +108,8 @@ def _select_page(*, by_state: bool, after: bool, sized: bool) -> Select[Any]:
 
 @cache
 def _select_waiting(*, after: bool) -> Select[Any]:
-    statement = _OF_STUDY.where(table.c.state == "waiting").order_by(table.c.attempt == 0, table.c.lost_leases.desc(), table.c.number)
+    order = (table.c.attempt == 0, table.c.lost_leases.desc(), table.c.number)
+    statement = _OF_STUDY.where(table.c.state == "waiting").order_by(*order)
     if after:
         statement = statement.where(table.c.attempt == 0, table.c.number > bindparam("after"))
     return statement.limit(bindparam("size")).with_for_update()
@@ -200,7 +201,7 @@ def any_open(connection: Connection, study_id: int) -> bool:
 
 
 def waiting(connection: Connection, study_id: int, *, size: int, after: int | None = None) -> list[TrialRecord]:
-    """Up to ``size`` waiting trials: those that were begun before, the most often lost first, then those that never were.
+    """Up to ``size`` waiting trials: those begun before, the most often lost first, then those that never were.
 
     With ``after``, only those of the latter whose number is greater.
     """
