@@ -110,6 +110,8 @@ def _fits(word: str, schema: dict[str, Any]) -> bool:
 def places(document: Any, path: Place = ()) -> Iterator[Place]:
     """Every place in a document, the whole of it among them."""
     yield path
-    inner = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else []
+    inner = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else []
+    )
     for key, value in inner:
         yield from places(value, (*path, key))

@@ -53,11 +53,11 @@ def hold_what_was_acknowledged(database: Database, logs: Sequence[Path]) -> None
     assert sorted(stored) == list(range(len(stored)))
     leases = [lease for line in read(logs) for lease in line.get("leased", ())]
     assert len({lease["number"] for lease in leases}) == len(leases), "a trial was leased twice"
-    assert {number: stored[number].parameters for number in stored if number in {each["number"] for each in leases}} == {
-        lease["number"]: lease["parameters"] for lease in leases
-    }
+    assert {
+        number: stored[number].parameters for number in stored if number in {each["number"] for each in leases}
+    } == {lease["number"]: lease["parameters"] for lease in leases}
     told = [result for line in read(logs) for result in line.get("told", ())]
-    assert {result["status"] for result in told} == {200}, "nobody else ran these trials"
+    assert {result["status"] for result in told} <= {200}, "nobody else ran these trials"
     for result in told:
         trial = stored[result["number"]]
         assert (trial.state, trial.attempt, trial.values) == (

@@ -98,6 +98,11 @@ def serving(
         service.kill()
 
 
+def api_processes(backend: str) -> tuple[str, ...]:
+    """The flags for as many processes that answer as somebody with such a database would start: 2 on a server's."""
+    return ("--processes", "2" if backend == "postgresql" else "1")
+
+
 def free_port() -> int:
     """A port of the loopback that nobody listens on."""
     while True:

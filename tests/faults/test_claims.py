@@ -8,11 +8,11 @@ import pytest
 from tests.faults.clients import Crew, barrier, read, running
 from tests.faults.records import all_trials, external
 from tests.faults.scale import times
-from tests.faults.service import serving
+from tests.faults.service import api_processes, serving
 from tests.faults.trainers import LEASE, claim, claim_in_process
 from tuner.service import studies
 from tuner.service.ask import ask
-from tuner.service.trials import release
+from tuner.service.leases import release
 from tuner.storage.database import Database
 
 CLAIMERS = 16
@@ -45,12 +45,13 @@ def everybody_has_his_own(database: Database, crew: Crew, trials: int) -> None:
     assert studies.get(database, "resnet")[0].spent.trials == trials
 
 
-def test_16_clients_of_2_api_processes_claim_2000_trials(
-    database: Database, database_url: str, tmp_path: Path
+def test_16_clients_claim_2000_trials_over_http(
+    database: Database, database_url: str, backend: str, tmp_path: Path
 ) -> None:
+    """Of 1 API process on SQLite, 2 on PostgreSQL."""
     study_of_trials(database, TRIALS, {"name": "random", "seed": 7})
     with (
-        serving(database_url, tmp_path, "--workers", "0", "--processes", "2") as service,
+        serving(database_url, tmp_path, "--workers", "0", *api_processes(backend)) as service,
         running(tmp_path, CLAIMERS, claim, service.url, "resnet", barrier(CLAIMERS)) as crew,
     ):
         everybody_has_his_own(database, crew, TRIALS)
@@ -59,16 +60,16 @@ def test_16_clients_of_2_api_processes_claim_2000_trials(
 @pytest.mark.parametrize(
     ("sampler", "trials"),
     [
-        ({"name": "qmc", "seed": 7}, TRIALS),
+        ({"name": "qmc", "seed": 7}, times(500, TRIALS)),
         # What a learner takes for a suggestion is its own time.
-        ({"name": "tpe", "seed": 7, "settings": {"n_startup_trials": 10}}, times(400, TRIALS)),
+        ({"name": "tpe", "seed": 7, "settings": {"n_startup_trials": 10}}, times(200, TRIALS)),
     ],
     ids=lambda value: value["name"] if isinstance(value, dict) else str(value),
 )
 def test_16_processes_with_databases_of_their_own_claim(
     database: Database, database_url: str, tmp_path: Path, sampler: dict[str, Any], trials: int
 ) -> None:
-    """2,000 trials of a design; 400 of a learner, in the long version 2,000."""
+    """500 trials of a design, 200 of a learner; in the long version 2,000 of each."""
     study_of_trials(database, trials, sampler)
     with running(tmp_path, CLAIMERS, claim_in_process, database_url, "resnet", barrier(CLAIMERS)) as crew:
         everybody_has_his_own(database, crew, trials)

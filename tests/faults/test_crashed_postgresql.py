@@ -12,7 +12,7 @@ from tests.faults.records import acknowledged, all_trials, external, hold_what_w
 from tests.faults.scale import times
 from tests.faults.service import serving
 from tests.faults.trainers import tell_on
-from tests.worker.running import BOWLS, definition, eventually, study_of
+from tests.worker.running import BOWLS, definition, eventually, fixed, study_of
 from tuner.service import studies, workers
 from tuner.storage.database import Database
 from tuner.trial import TrialState
@@ -22,6 +22,7 @@ BETWEEN = times(300, 1_000)
 """Results acknowledged between two crashes."""
 
 BOWL_TRIALS = 100 * CRASHES
+"""Each of about a tenth of a second."""
 
 
 def test_nothing_acknowledged_is_lost_by_a_postgresql_that_crashes(database_directory: Path, tmp_path: Path) -> None:
@@ -37,13 +38,15 @@ def test_nothing_acknowledged_is_lost_by_a_postgresql_that_crashes(database_dire
         studies.create(
             database,
             definition(
-                "bowl", "slow_bowl", settings={"seconds": 0.001}, budget={"trials": BOWL_TRIALS}
+                "bowl",
+                "slow_bowl",
+                settings={"seconds": 0.001},
+                search_space=fixed(0.1, 50),
+                budget={"trials": BOWL_TRIALS},
             ),
         )
         stop = event()
-        with serving(
-            server.url, tmp_path, "--workers", "1", "--processes", "2", "--objectives", BOWLS
-        ) as service:
+        with serving(server.url, tmp_path, "--workers", "1", "--processes", "2", "--objectives", BOWLS) as service:
             eventually(lambda: any(worker.alive for worker in workers.listed(database)))
             [worker] = workers.listed(database)
             with running(tmp_path, 8, tell_on, service.url, "resnet", stop) as crew:

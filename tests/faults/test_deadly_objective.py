@@ -33,7 +33,7 @@ def test_a_trial_that_crashes_its_worker_is_quarantined_after_exactly_3(
     log, harmless = tmp_path / "deaths", tmp_path / "none"
     bowl(database, "deadly", log, search_space=fixed(RATE_OF_DEATH, 10), budget={"trials": 1})
     bowl(database, "harmless", harmless, search_space=fixed(0.1, 10), budget={"trials": 20})
-    with serving(database_url, tmp_path, "--workers", "2", "--objectives", DEADLY) as service:
+    with serving(database_url, tmp_path, "--workers", "1", "--objectives", DEADLY) as service:
         for name in ("deadly", "harmless"):
             eventually(lambda name=name: study_of(database, name).state == "completed", within=60)  # type: ignore[misc]
         # Any further life of the deadly trial would cost another worker.

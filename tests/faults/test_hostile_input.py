@@ -44,7 +44,23 @@ JUNK = {
 }
 
 # As they stand in an address or a header, where everything is text.
-TEXTS = ["NaN", "Infinity", "-Infinity", "1e999", "true", "1" + 30 * "0", "-1", "0.5", "", "\0", "a\0b", "é", "~1", "..", LONG_TEXT]
+TEXTS = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e999",
+    "true",
+    "1" + 30 * "0",
+    "-1",
+    "0.5",
+    "",
+    "\0",
+    "a\0b",
+    "é",
+    "~1",
+    "..",
+    LONG_TEXT,
+]
 
 _HERE = "here"
 """Stands in a document where junk is put when it is text."""

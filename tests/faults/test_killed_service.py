@@ -12,13 +12,13 @@ from tests.worker.running import eventually
 from tuner.storage.database import Database
 
 TOLD = times(2_000, 10_000)
-KILLED = times(5, 25)
+KILLED = times(4, 25)
 
 
 def test_nothing_acknowledged_is_lost_by_a_service_that_is_killed(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
-    """8 clients, at least 2,000 acknowledged results, 5 deaths; in the long version 10,000 and 25."""
+    """8 clients, at least 2,000 acknowledged results, 4 deaths; in the long version 10,000 and 25."""
     external(database)
     stop = event()
     with serving(database_url, tmp_path, "--workers", "0") as service:

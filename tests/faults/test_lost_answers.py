@@ -3,13 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from tests.faults.clients import Client, read, running
 from tests.faults.proxy import CUTS, losing_answers
 from tests.faults.records import all_trials, document, external, hold_what_was_acknowledged
 from tests.faults.scale import times
-from tests.faults.service import serving
+from tests.faults.service import api_processes, serving
 from tests.faults.trainers import ask_with_keys, write_with_keys
 from tests.worker.running import curves_of
 from tuner.service import studies
@@ -19,14 +17,13 @@ ASKS = times(500, 5_000)
 CLIENTS = 4
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
 def test_500_asks_whose_answers_are_lost_make_exactly_500_trials(
-    database: Database, database_url: str, tmp_path: Path, processes: str
+    database: Database, database_url: str, backend: str, tmp_path: Path
 ) -> None:
     """4 clients, half of whose connections are cut, at one point or another; in the long version 5,000 asks."""
     external(database)
     with (
-        serving(database_url, tmp_path, "--workers", "0", "--processes", processes) as service,
+        serving(database_url, tmp_path, "--workers", "0", *api_processes(backend)) as service,
         losing_answers(service.port) as proxy,
         running(tmp_path, CLIENTS, ask_with_keys, proxy.url, "resnet", ASKS // CLIENTS) as crew,
     ):
@@ -49,7 +46,7 @@ def test_every_write_whose_answer_is_lost_is_done_once(database: Database, datab
         losing_answers(service.port) as proxy,
         Client(proxy.url) as client,
     ):
-        created = client.post("/v1/studies", document(), key="the study")
+        created = client.post("/v1/studies", document(), key="the-study")
         assert created.status_code == 201
         with running(tmp_path, CLIENTS, write_with_keys, proxy.url, "resnet", runs) as crew:
             crew.finish(within=200)

@@ -72,7 +72,9 @@ def begun_anew_after(database: Database, lost: dict[str, Any], lease: dict[str, 
     assert started_at >= renewals[-1]
 
 
-def test_the_trial_of_a_killed_client_is_run_again(database: Database, service: Service, client: Client, tmp_path: Path) -> None:
+def test_the_trial_of_a_killed_client_is_run_again(
+    database: Database, service: Service, client: Client, tmp_path: Path
+) -> None:
     """Its number and its point stay, and it is attempt 2."""
     external(database, budget={"trials": 1})
     with running(tmp_path, 1, hold, service.url, "resnet") as crew:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.faults.clients import barrier, read, running
 from tests.faults.records import all_trials, external
 from tests.faults.scale import times
-from tests.faults.service import serving
+from tests.faults.service import api_processes, serving
 from tests.faults.trainers import LEASE, tell_the_same
 from tuner.service import studies
 from tuner.service.ask import ask
@@ -17,12 +17,14 @@ CLIENTS = 8
 TRIALS = times(200, 1_000)
 
 
-def test_8_clients_tell_the_same_trial_200_times(database: Database, database_url: str, tmp_path: Path) -> None:
-    """Through 2 API processes; in the long version 1,000 times."""
+def test_8_clients_tell_the_same_trial_200_times(
+    database: Database, database_url: str, backend: str, tmp_path: Path
+) -> None:
+    """Through 1 API process on SQLite, 2 on PostgreSQL; in the long version 1,000 times."""
     external(database)
     leases = ask(database, "resnet", count=TRIALS, lease_seconds=LEASE).trials
     with (
-        serving(database_url, tmp_path, "--workers", "0", "--processes", "2") as service,
+        serving(database_url, tmp_path, "--workers", "0", *api_processes(backend)) as service,
         running(tmp_path, CLIENTS, tell_the_same, service.url, "resnet", TRIALS, barrier(CLIENTS)) as crew,
     ):
         crew.finish(within=200)

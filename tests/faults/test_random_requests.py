@@ -14,7 +14,7 @@ from tests.faults.contract import DOCUMENT, Operation, operations
 from tests.faults.scale import times
 from tuner.storage.database import Database
 
-REQUESTS = times(15, 500)
+REQUESTS = times(10, 500)
 """Of each operation, half of them good and half of them bad by its schema."""
 
 MADE_FROM = {
@@ -35,7 +35,7 @@ bounded = settings(
     ids=lambda operation: operation.id,
 )
 def test_requests_made_from_the_contract(client: httpx.Client, database: Database, operation: Operation) -> None:
-    """15 of each operation; in the long version 500."""
+    """10 of each operation; in the long version 500."""
     attacker = Attacker(client, database, operation)
     made_from = MADE_FROM[f"{operation.method} {operation.path}"]
     cases = [made_from.as_strategy(generation_mode=mode) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)]

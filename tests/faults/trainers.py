@@ -26,7 +26,9 @@ def tell_on(log_path: Path, client_number: int, url: str, study: str, stop: Even
     chance = random.Random(client_number)
     address = f"/v1/studies/{study}/trials"
     while not stop.is_set():
-        asked = client.post(f"{address}:ask", {"count": 10, "worker": f"client {client_number}", "lease_seconds": LEASE})
+        asked = client.post(
+            f"{address}:ask", {"count": 10, "worker": f"client {client_number}", "lease_seconds": LEASE}
+        )
         assert asked.status_code == 200, asked.text
         leases = asked.json()["trials"]
         log.write(leased=leases)
@@ -56,7 +58,7 @@ def claim(log_path: Path, client_number: int, url: str, study: str, together: Ba
     log, client = Log(log_path), Client(url)
     together.wait(timeout=60)
     while True:
-        asked = client.post(f"/v1/studies/{study}/trials:ask", {"count": 1 + client_number % 3, "lease_seconds": LEASE})
+        asked = client.post(f"/v1/studies/{study}/trials:ask", {"count": 1 + client_number % 7, "lease_seconds": LEASE})
         assert asked.status_code == 200, asked.text
         if not asked.json()["trials"]:
             return
@@ -67,7 +69,7 @@ def claim_in_process(log_path: Path, client_number: int, database_url: str, stud
     """The same beside the service: on a connection of one's own to the database."""
     log, database = Log(log_path), Database(database_url)
     together.wait(timeout=60)
-    while asked := ask(database, study, count=1 + client_number % 3, lease_seconds=LEASE).trials:
+    while asked := ask(database, study, count=1 + client_number % 7, lease_seconds=LEASE).trials:
         log.write(leased=[lease.model_dump(mode="json") for lease in asked])
         # SQLite lets whoever comes at the right moment write next: without a pause that is the one who wrote last.
         time.sleep(0.005)
