@@ -5,11 +5,13 @@ import hashlib
 import re
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
 
+from api.streams import Streams
 from tuner.definition import STUDY_NAME
 from tuner.errors import StudyNotFound, TrialNotFound
 from tuner.service.group_commit import GroupCommit
@@ -33,6 +35,11 @@ class Service:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "commits", GroupCommit(self.database))
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The event streams that this process serves."""
+        return Streams(self.database, self.draining, self.settings.event_streams)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import descent, end_to_end, sampling
+from benchmarks import descent, end_to_end, flat_ask, sampling
 from benchmarks.table import Measurement, header, markdown
 
 BENCHMARKS: Mapping[str, Callable[[], list[Measurement]]] = {
     "descent": descent.measure,
     "end-to-end": end_to_end.measure,
     "sampling": sampling.measure,
+    "flat-ask": flat_ask.measure,
 }
 
 

@@ -31,4 +31,7 @@ class Settings(BaseSettings):
         float, Field(gt=0, le=3600, description="how long a process may take to stop after SIGTERM")
     ] = 10.0
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest request body that is read")] = 8_000_000
+    event_streams: Annotated[
+        int, Field(ge=0, le=100_000, description="event streams that one process serves at once")
+    ] = 500
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="what is logged")] = "info"

@@ -7,7 +7,7 @@ loss at the parameters after k updates. A trial with ``steps = n`` ran n updates
 import math
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
@@ -84,8 +84,24 @@ class Trial(BaseModel):
     excluded: bool = False
     worker: str | None = None
     created_at: datetime
+    updated_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+
+class Attempt(BaseModel):
+    """One lease of a trial: who ran it, and how it ended. ``end`` is null while it runs.
+
+    ``lost`` and ``released`` attempts ended without a result, the others as their trial did.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: int
+    worker: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    end: Literal["lost", "released", "complete", "failed", "pruned"] | None
 
 
 class Lease(BaseModel):

@@ -3,12 +3,15 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+from starlette.responses import JSONResponse
 
 from api.body import JsonRoute
 from api.problems import Refused, documented, status_of_code
 from api.routes.studies import LOCATION
-from api.schemas import Attempt, Number, Paging, Reason, WorkerName
+from api.schemas import Attempt as AttemptNumber
+from api.schemas import Number, Paging, Reason, WorkerName
 from api.serving import OfDatabase, StudyAddress, TrialNumber, Writing
 from tuner.definition import LARGEST_BATCH, LARGEST_CLIENT_STEPS, MetricName, Strict
 from tuner.errors import (
@@ -22,28 +25,89 @@ from tuner.errors import (
     TrialNotFound,
 )
 from tuner.errors import TrialState as WrongState
-from tuner.service import trials
+from tuner.service import attempts, trials
+from tuner.service import exclusion as excluding
 from tuner.service.ask import Ask
 from tuner.service.leases import Release
 from tuner.service.report import NewPoints, Report, Reported
 from tuner.service.tell import Ending, Tell, TellMany
 from tuner.service.trials import Enqueue
-from tuner.trial import Asked, Curve, Trial, TrialState, WireFloat
+from tuner.trial import Asked, Attempt, Curve, Trial, TrialState, WireFloat
 
 router = APIRouter(prefix="/v1/studies/{study:segment}", tags=["trials"], route_class=JsonRoute)
 
 
+def _split(names: list[str]) -> list[str]:
+    """Names of a trial's fields, each alone: they come repeated, with commas, or both."""
+    separate = [name.strip() for some in names for name in some.split(",")]
+    unknown = [name for name in separate if name not in Trial.model_fields]
+    if unknown:
+        raise PydanticCustomError(
+            "unknown_fields",
+            "{unknown}: no field of a trial; there are {known}",
+            {"unknown": ", ".join(map(repr, unknown)), "known": ", ".join(Trial.model_fields)},
+        )
+    return separate
+
+
+ChosenFields = Annotated[
+    list[str] | None,
+    AfterValidator(lambda names: None if names is None else _split(names)),
+    Field(description="Only these fields of a trial, with commas or repeated; without it, all."),
+]
+
+
 class TrialQuery(Paging):
-    """Which trials."""
+    """Which trials, and what of them."""
 
     state: Annotated[list[TrialState] | None, Field(description="Only those in this state; may be repeated.")] = None
+    updated_after: Annotated[
+        AwareDatetime | None,
+        Field(
+            description="Only those written after this time (RFC 3339, with its zone). Who polls passes the `as_of` of "
+            "the first page of the walk before: nothing that was written during the walk is missed."
+        ),
+    ] = None
+    fields: ChosenFields = None
+
+
+def _optional(schema: dict[str, Any]) -> None:
+    del schema["required"]
+
+
+class ChosenTrial(Trial):
+    """A trial, or what `fields` chose of it."""
+
+    model_config = ConfigDict(json_schema_extra=_optional)
 
 
 class TrialList(BaseModel):
-    """A page of trials, by number."""
+    """A page of trials, by number. ``as_of`` is when the latest of them was written: see `updated_after`."""
 
-    trials: list[Trial]
+    trials: list[ChosenTrial]
     next_page_token: str | None
+    as_of: AwareDatetime | None
+
+
+class FieldsQuery(BaseModel, extra="forbid"):
+    """What of a trial."""
+
+    fields: ChosenFields = None
+
+
+class AttemptList(BaseModel):
+    """The attempts at a trial, in order."""
+
+    attempts: list[Attempt]
+
+
+class Exclusion(Strict):
+    """Whether a trial is excluded; false takes it back."""
+
+    excluded: bool = True
+
+
+EXCLUDED = Exclusion()
 
 
 class ChosenPoint(Strict):
@@ -71,7 +135,7 @@ MOST_POINTS = 100_000
 class Result(Strict):
     """How one attempt at a trial ended. ``values`` are the metrics at its last step; not finite ones are strings."""
 
-    attempt: Attempt
+    attempt: AttemptNumber
     state: Literal["complete", "failed", "pruned"]
     values: Annotated[dict[MetricName, WireFloat], Field(max_length=100, default_factory=dict)]
     reason: Annotated[Reason | None, Field(description="Why it failed or was pruned, in words.")] = None
@@ -111,7 +175,7 @@ class Judgements(BaseModel):
 class HeldAttempt(Strict):
     """The lease that a request is about."""
 
-    attempt: Attempt
+    attempt: AttemptNumber
 
 
 class Points(Strict):
@@ -120,7 +184,7 @@ class Points(Strict):
     Steps come in any order; of a step that comes again the latest value counts. Null: not measured at that step.
     """
 
-    attempt: Attempt
+    attempt: AttemptNumber
     steps: Annotated[
         list[Annotated[int, Field(ge=0, le=LARGEST_CLIENT_STEPS)]],
         Field(max_length=MOST_POINTS, description="Updates made, for each point; 0 is the start."),
@@ -283,27 +347,72 @@ def _answer(document: BaseModel, status: int = 200, **headers: str) -> Response:
     return Response(document.model_dump_json(), status, headers, media_type="application/json")
 
 
+@router.post(
+    "/trials/{number:segment}:exclude",
+    operation_id="exclude_trial",
+    summary="Exclude a trial",
+    responses=documented(InvalidInput, StudyNotFound, TrialNotFound, ReadOnlyStudy, WrongState, body=True),
+)
+def exclude(study: StudyAddress, number: TrialNumber, database: OfDatabase, exclusion: Exclusion = EXCLUDED) -> Trial:
+    """Keep a finished trial, but out of `best` and of what the sampler learns from; or take that back."""
+    return excluding.exclude(database, study, number, excluded=exclusion.excluded)
+
+
 @router.get(
     "/trials",
     operation_id="list_trials",
     summary="List trials",
+    response_model=TrialList,
     responses=documented(InvalidInput, StudyNotFound),
 )
-def page(study: StudyAddress, query: Annotated[TrialQuery, Query()], database: OfDatabase) -> TrialList:
+def page(study: StudyAddress, query: Annotated[TrialQuery, Query()], database: OfDatabase) -> Response:
     """Trials by number, a page at a time. Curves are read one by one."""
-    found = trials.page(database, study, states=query.state, page_size=query.page_size, page_token=query.page_token)
-    return TrialList(trials=found.trials, next_page_token=found.next_page_token)
+    found = trials.page(
+        database,
+        study,
+        states=query.state,
+        updated_after=query.updated_after,
+        page_size=query.page_size,
+        page_token=query.page_token,
+    )
+    shown = _included(query.fields)
+    document = {
+        "trials": [trial.model_dump(mode="json", include=shown) for trial in found.trials],
+        "next_page_token": found.next_page_token,
+        # With a Z: a plus sign is a space to whoever passes it on in a query as it is.
+        "as_of": None if found.as_of is None else found.as_of.isoformat().replace("+00:00", "Z"),
+    }
+    return JSONResponse(document)
+
+
+def _included(fields: list[str] | None) -> set[str]:
+    return set(Trial.model_fields if fields is None else fields)
 
 
 @router.get(
     "/trials/{number:segment}",
     operation_id="get_trial",
     summary="Read a trial",
+    response_model=ChosenTrial,
+    responses=documented(InvalidInput, StudyNotFound, TrialNotFound),
+)
+def get(
+    study: StudyAddress, number: TrialNumber, query: Annotated[FieldsQuery, Query()], database: OfDatabase
+) -> Response:
+    """One trial."""
+    trial = trials.get(database, study, number)
+    return JSONResponse(trial.model_dump(mode="json", include=_included(query.fields)))
+
+
+@router.get(
+    "/trials/{number:segment}/attempts",
+    operation_id="list_attempts",
+    summary="List the attempts at a trial",
     responses=documented(StudyNotFound, TrialNotFound),
 )
-def get(study: StudyAddress, number: TrialNumber, database: OfDatabase) -> Trial:
-    """One trial."""
-    return trials.get(database, study, number)
+def list_attempts(study: StudyAddress, number: TrialNumber, database: OfDatabase) -> AttemptList:
+    """Who ran a trial, when, and how each attempt ended."""
+    return AttemptList(attempts=attempts.attempts(database, study, number))
 
 
 @router.get(

@@ -38,7 +38,10 @@ def test_every_method_on_every_route_answers_json_or_a_problem(client: httpx.Cli
     address = path.replace("{study}", "resnet").replace("{number}", "0").replace("{name}", "nothing")
     for method in METHODS:
         client.post("/v1/studies", json=external())
-        response = client.request(method, address)
+        with client.stream(method, address) as response:
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                continue  # it would not end
+            response.read()
         assert response.status_code < 500, (method, response.text)
         if response.status_code >= 400 and method != "HEAD":
             document = problem(response)

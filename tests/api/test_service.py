@@ -121,6 +121,7 @@ def test_an_optuna_programs_study_is_shown_and_never_changed(client: httpx.Clien
         ("POST", "/trials/0:tell", {"attempt": 1, "state": "failed"}),
         ("POST", "/trials/0:heartbeat", {"attempt": 1}),
         ("POST", "/trials/0:release", {"attempt": 1}),
+        ("POST", "/trials/0:exclude", {}),
     ]:
         response = client.request(method, f"{address}{path}", json=body)
         assert (response.status_code, problem(response)["code"]) == (409, "read_only_study"), (method, path)

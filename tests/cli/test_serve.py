@@ -4,11 +4,13 @@ import os
 import signal
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.api.streams import following
 from tests.cli.commands import service, tuner
 from tests.worker.running import BOWLS, definition, eventually, fixed
 from tuner.service import workers
@@ -94,3 +96,34 @@ def test_workers_end_with_a_service_that_was_killed(tmp_path: Path) -> None:
         eventually(lambda: not workers.listed(database)[0].alive)
         assert workers.listed(database)[0].stopped_at is not None
         database.close()
+
+
+def test_processes_that_answer_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    with service(tmp_path, "--processes", "2", "--workers", "0") as (url, process):
+        process.kill()
+        process.wait()
+        port = int(url.rpartition(":")[2])
+
+        def free() -> bool:
+            try:
+                socket.create_server(("127.0.0.1", port)).close()
+            except OSError:
+                return False
+            return True
+
+        eventually(free)
+
+
+@pytest.mark.parametrize("flags", [[], ["--processes", "2"]])
+def test_open_event_streams_do_not_hold_up_the_end(tmp_path: Path, flags: list[str]) -> None:
+    with service(tmp_path, "--workers", "0", "--grace-seconds", "10", *flags) as (url, process), ExitStack() as stack:
+        document = definition(objective="line_fit").model_dump(mode="json")
+        assert httpx.post(f"{url}/v1/studies", json=document).status_code == 201
+        addresses = [f"{url}/v1/events", f"{url}/v1/studies/line-fit/events"] * 4
+        readers = [stack.enter_context(following(address)) for address in addresses]
+        eventually(lambda: all(reader.last_event_id for reader in readers))
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=15) == 0
+        assert time.monotonic() - began < 10, "the grace period"
+        eventually(lambda: all(reader.ended for reader in readers))

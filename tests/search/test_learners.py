@@ -41,7 +41,7 @@ def test_a_point_is_the_one_that_optuna_chooses_in_its_own_storage(name: str, se
     sampler = sampler_of(definition.sampler)
     assert isinstance(sampler, Learner)
     space = distributions(definition.search_space)
-    optunas = sampler.build(space, study_seed(11), trial_seed(11, 30))
+    optunas = sampler.build(space, study_seed(11), trial_seed(11, 30), {})
     if name == "tpe":
         # Ours is told the search space, Optuna's finds it among the trials.
         optunas = TPESampler(seed=trial_seed(11, 30), **{"multivariate": True, **settings})

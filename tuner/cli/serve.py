@@ -6,8 +6,10 @@ signal ends it at once.
 
 import errno
 import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -29,6 +31,9 @@ WORKERS_SHARE = 0.7
 
 CONNECTIONS_SHARE = 0.2
 """The share in which open connections may come to an end."""
+
+LOOKS_UP_EVERY = 0.5
+"""Seconds between two looks of a process at whether the one that started it still lives."""
 
 
 @click.command()
@@ -88,7 +93,7 @@ def _serve(
 
     draining = multiprocessing.get_context("spawn").Event()
     config = uvicorn.Config(
-        partial(_application, settings, draining),
+        partial(_application, settings, draining, os.getpid()),
         factory=True,
         workers=settings.processes,
         log_config=None,
@@ -139,8 +144,8 @@ def _serve(
         supervisor.run()
 
 
-def _application(settings: Settings, draining: "Event") -> "FastAPI":
-    """The application, in whichever process it is made."""
+def _application(settings: Settings, draining: "Event", parent: int) -> "FastAPI":
+    """The application, in whichever process it is made; ``parent`` is the one that serves or has it served."""
     from api.app import create_app
 
     log_to_stderr(settings)
@@ -151,4 +156,13 @@ def _application(settings: Settings, draining: "Event") -> "FastAPI":
         app.state.service.draining.set()
 
     threading.Thread(target=pass_on, name="draining", daemon=True).start()
+    if os.getpid() != parent:
+        threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
     return app
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it is gone: it would hold the port, looked after by nobody."""
+    while os.getppid() == parent:
+        time.sleep(LOOKS_UP_EVERY)
+    os.kill(os.getpid(), signal.SIGTERM)

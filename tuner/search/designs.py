@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from tuner.search.sampler import Design, Point, at
 from tuner.trial import ParameterValue
 
 LARGEST_GRID = 100_000
-"""Points of a grid. Its order is drawn anew for every ask, which takes a millisecond at this size."""
+"""Points of a grid. The order of one takes a millisecond to draw, and 800 kB to remember, at this size."""
 
 _SOBOL = threading.Lock()
 """SciPy fills its table of direction numbers on first use, unguarded."""
@@ -60,7 +61,11 @@ class QuasiRandomDesign(Design):
         for place in sorted(set(places)):
             # Sobol's engine does not bear a step of nothing.
             if place > engine.num_generated:
-                engine.fast_forward(place - engine.num_generated)
+                if self.sequence == "sobol":
+                    engine.fast_forward(place - engine.num_generated)
+                else:
+                    # A point of Halton's follows from its place alone; SciPy would compute all those before it.
+                    engine.num_generated = place
             found[place] = _point(space, engine.random(1)[0])
         return [found[place] for place in places]
 
@@ -105,7 +110,7 @@ class GridDesign(Design):
         """The grid's points in the order that the seed draws."""
         axes = self._axes(space)
         shape = [len(values) for values in axes]
-        order = np.random.default_rng(seed).permutation(prod(shape))
+        order = _order(seed, prod(shape))
         return [
             {
                 name: values[i]
@@ -129,6 +134,12 @@ class GridDesign(Design):
                 return min(self._wanted(name), high - low + 1)
             case FloatRange(low=low, high=high):
                 return 1 if low == high else self._wanted(name)
+
+
+@lru_cache(maxsize=16)
+def _order(seed: int, size: int) -> np.ndarray:
+    """A permutation, shape (size,), which the seed draws."""
+    return np.random.default_rng(seed).permutation(size)
 
 
 def _axis(parameter: FloatRange | IntRange | Choices, count: int) -> Sequence[ParameterValue]:

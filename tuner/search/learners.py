@@ -3,24 +3,39 @@
 Defaults are Optuna's. What Optuna calls deprecated or experimental is left out.
 """
 
+# Each takes what it needs of what all are given.
+# ruff: noqa: ARG002
+
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.study import Study
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 from optuna.trial import FrozenTrial
 from pydantic import Field
 
 from tuner.definition import Choices, IntRange, SearchSpace
 from tuner.errors import InvalidInput
+from tuner.search.genetic import NSGAIISampler
 from tuner.search.sampler import Distributions, Learner, is_fixed
+from tuner.search.sight import Sight, Trials, spread
+from tuner.search.tree_parzen import DirectTPESampler
 
 MOST_WHOLE_NUMBERS = 1_000_000
 """In one range that the Gaussian process searches: Optuna lays them all out in memory, for every point."""
+
+MOST_RUNNING = 128
+"""Running trials that a learner looks at, the latest: they keep new points away from where they are."""
+
+KEPT_GENERATIONS = 3
+"""Generations of nsga2 whose parents stay noted: the present one's are needed, those before should it be excluded."""
+
+_CMA_GENERATION = "cma:generation"
+_CMA_STATE = "cma:optimizer"
+_NSGA_GENERATION = "NSGAIISampler:generation"
+_NSGA_PARENTS = "NSGAIISampler:parent:"
 
 Startup = Annotated[int, Field(ge=1, le=10_000)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -33,35 +48,54 @@ class TreeParzen(Learner):
     estimator. Points of a batch that are not evaluated yet count among the bad ones, so that a batch spreads out.
     """
 
+    best: ClassVar[int] = 200
+    """Optuna's good trials are 25 at most; where those behind them lie says where it need not go again."""
+
+    latest: ClassVar[int] = 100
+    """Those with most weight, and where the search is now."""
+
+    spread: ClassVar[int] = 256
+    """Of the others, so many at most; each stands for several (``docs/decisions``, 8)."""
+
     n_startup_trials: Startup = 10
     n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
     multivariate: bool = True
 
-    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+    def look(self, trials: Trials) -> Sight:
+        """The best, the latest, those that run, and of the others a spread, each of which stands for several."""
+        first_of_latest = max(0, trials.next_number - self.latest)
+        certain = {
+            *trials.best(max(self.best, self.n_startup_trials)),
+            *range(first_of_latest, trials.next_number),
+            *trials.running(MOST_RUNNING),
+        }
+        evenly = spread(trials.next_number, self.spread)
+        shown = trials.show(certain.union(evenly))
+        if len(evenly) == trials.next_number:
+            return Sight(shown)
+        # As many of all numbers are of trials that count as of those that are spread.
+        numbers = set(evenly)
+        counting = sum(one.number in numbers for one in shown) * trials.next_number / len(evenly)
+        alone = [one.number for one in shown if one.number not in certain]
+        each = (counting - (len(shown) - len(alone))) / max(1, len(alone))
+        return Sight(shown, dict.fromkeys(alone, max(1.0, each)))
+
+    def default_batch_size(self, space: SearchSpace) -> int:
         """Up to 4 at once find what one at a time finds, 5 and more measurably less (``benchmarks/sampling.py``)."""
         return 4
 
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's ``TPESampler``."""
-        return _TreeParzenSampler(
+        return DirectTPESampler(
             space,
+            weights,
             n_startup_trials=self.n_startup_trials,
             n_ei_candidates=self.n_ei_candidates,
             multivariate=self.multivariate,
             seed=trial_seed,
         )
-
-
-class _TreeParzenSampler(TPESampler):
-    """Optuna's, told the search space, which it would otherwise look for among all trials for each new point."""
-
-    def __init__(self, space: Distributions, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._searched = {name: space[name] for name in sorted(space) if not space[name].single()}
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        """The whole space at once, or nothing: each parameter by itself."""
-        return self._searched if self._multivariate else {}
 
 
 class CovarianceAdaptation(Learner):
@@ -73,6 +107,18 @@ class CovarianceAdaptation(Learner):
 
     n_startup_trials: Startup = 1
     popsize: Annotated[int, Field(ge=4, le=1000)] | None = None
+
+    def look(self, trials: Trials) -> Sight:
+        """The latest complete ones: from the first of the present generation on, with the state of that generation.
+
+        A trial's generation is never less than that of one with a smaller number: whoever asks later knows as much.
+        """
+
+        def enough(latest: Sequence[FrozenTrial]) -> bool:
+            with_state = [one for one in latest if any(name.startswith(_CMA_STATE) for name in one.system_attrs)]
+            return bool(with_state) and _begins_before(latest, _CMA_GENERATION, with_state[-1].system_attrs)
+
+        return Sight(_latest_until(trials, max(4 * (self.popsize or 16), self.n_startup_trials), enough))
 
     def check(self, space: SearchSpace) -> None:
         """Choices have no covariance; rather than draw them at random, as Optuna does, say so."""
@@ -87,7 +133,9 @@ class CovarianceAdaptation(Learner):
         free = sum(not is_fixed(parameter) for parameter in space.values())
         return self.popsize or 4 + math.floor(3 * math.log(max(1, free)))
 
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's ``CmaEsSampler``.
 
         It adds the trial's number to a seed of at most 16 bits: with the same seed throughout the study no two points
@@ -113,11 +161,32 @@ class GeneticAlgorithm(Learner):
     crossover_prob: Probability = 0.9
     swapping_prob: Probability = 0.5
 
-    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+    def look(self, trials: Trials) -> Sight:
+        """The latest complete ones, from the first of the present generation on, and the parents that are noted.
+
+        A trial's generation is never less than that of one with a smaller number: whoever asks later knows as much.
+        """
+
+        def enough(latest: Sequence[FrozenTrial]) -> bool:
+            known = [one for one in latest if _NSGA_GENERATION in one.system_attrs]
+            return bool(known) and _begins_before(latest, _NSGA_GENERATION, known[-1].system_attrs)
+
+        parents = {one for name in _noted_parents(trials.system_attrs).values() for one in trials.system_attrs[name]}
+        latest = _latest_until(trials, 2 * self.population_size, enough)
+        return Sight(trials.show({*(one.number for one in latest), *trials.of_ids(parents)}))
+
+    def forgotten(self, system_attrs: Mapping[str, Any]) -> set[str]:
+        """The parents of generations that are past; Optuna keeps those of every generation."""
+        noted = _noted_parents(system_attrs)
+        return {name for generation, name in noted.items() if generation <= max(noted) - KEPT_GENERATIONS}
+
+    def default_batch_size(self, space: SearchSpace) -> int:
         """One generation: its points are independent of each other anyway."""
         return self.population_size
 
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's ``NSGAIISampler``."""
         return NSGAIISampler(
             population_size=self.population_size,
@@ -128,13 +197,44 @@ class GeneticAlgorithm(Learner):
         )
 
 
+def _noted_parents(system_attrs: Mapping[str, Any]) -> dict[int, str]:
+    """Generation → the attribute that names its parents."""
+    return {int(name.removeprefix(_NSGA_PARENTS)): name for name in system_attrs if name.startswith(_NSGA_PARENTS)}
+
+
+def _latest_until(trials: Trials, count: int, enough: Callable[[Sequence[FrozenTrial]], bool]) -> list[FrozenTrial]:
+    """The latest complete trials: ``count``, and on from there while they are not enough, to a limit."""
+    for size in (count, 2 * count, 4 * count, 8 * count):
+        latest = trials.show(trials.latest(size))
+        if len(latest) < size or enough(latest):
+            break
+    return latest
+
+
+def _begins_before(latest: Sequence[FrozenTrial], attribute: str, of: Mapping[str, Any]) -> bool:
+    """Whether the first of these trials that has a generation is of an earlier one."""
+    generations = (one.system_attrs[attribute] for one in latest if attribute in one.system_attrs)
+    first: int = next(generations)
+    return first < int(of[attribute])
+
+
 class GaussianProcess(Learner):
     """Gaussian process with expected improvement: the most careful with few trials, the slowest. Needs the extra gp."""
 
     extra: ClassVar[str | None] = "gp"
     package: ClassVar[str | None] = "torch"
 
+    best: ClassVar[int] = 50
+    spread: ClassVar[int] = 200
+    """A choice takes time with the third power of the trials that it is based on."""
+
     n_startup_trials: Startup = 10
+
+    def look(self, trials: Trials) -> Sight:
+        """The best, a spread over all, and those that run."""
+        best = trials.best(max(self.best, self.n_startup_trials))
+        evenly = spread(trials.next_number, self.spread)
+        return Sight(trials.show({*best, *evenly, *trials.running(MOST_RUNNING)}))
 
     def check(self, space: SearchSpace) -> None:
         """Whole numbers must be few enough to be laid out."""
@@ -144,11 +244,13 @@ class GaussianProcess(Learner):
                     "name", f"gp searches at most {MOST_WHOLE_NUMBERS} whole numbers, {name} has more: choose tpe"
                 )
 
-    def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
+    def default_batch_size(self, space: SearchSpace) -> int:
         """One: choosing takes longer than most descents, so a batch would save little."""
         return 1
 
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:  # noqa: ARG002
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's ``GPSampler``."""
         return GPSampler(n_startup_trials=self.n_startup_trials, seed=trial_seed, warn_independent_sampling=False)
 

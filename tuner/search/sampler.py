@@ -6,7 +6,7 @@ the trials so far; ours are Optuna's samplers. Either is a pydantic model whose 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, Strict
+from tuner.search.sight import Sight, Trials
 from tuner.trial import ParameterValue
 
 Distributions = Mapping[str, BaseDistribution]
@@ -64,14 +65,29 @@ class Learner(Sampler):
     """A sampler that learns from the trials so far: one of Optuna's."""
 
     @abstractmethod
-    def build(self, space: Distributions, study_seed: int, trial_seed: int) -> BaseSampler:
+    def build(
+        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
+    ) -> BaseSampler:
         """Optuna's sampler, to choose one point.
 
         Args:
             space: the study's search space.
             study_seed: the same for every trial of the study, 32 bits.
             trial_seed: of this trial alone, 32 bits; no two trials of a study share it.
+            weights: those that `look` gave.
         """
+
+    @abstractmethod
+    def look(self, trials: Trials) -> Sight:
+        """The trials that this sampler needs to see.
+
+        They are a function of the study's trials and attributes alone, and their number does not grow with the study.
+        While the study is short, the sampler chooses what it would choose if it saw all.
+        """
+
+    def forgotten(self, system_attrs: Mapping[str, Any]) -> set[str]:  # noqa: ARG002
+        """The notes on the study that are of no further use."""
+        return set()
 
     def view(self, trials: Sequence[FrozenTrial], direction: str) -> Sequence[FrozenTrial]:  # noqa: ARG002
         """The trials as this sampler can bear them: most rank values, and take infinite ones."""

@@ -5,24 +5,22 @@ whatever process, after whatever restart.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from optuna.pruners import NopPruner
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from tuner.definition import Choices, FloatRange, IntRange, StudyDefinition
 from tuner.search.registry import sampler_of
 from tuner.search.sampler import Design, Learner, Point
 from tuner.search.seeds import study_seed, trial_seed
-from tuner.search.view import STUDY_NAME, BatchView
+from tuner.search.sight import Trials
+from tuner.search.view import STUDY_ID, STUDY_NAME, BatchView
 from tuner.storage.frozen import distributions
 from tuner.trial import ParameterValue
-
-LEARNED_FROM = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-"""The trials that samplers look at; those that run keep others of the batch away from where they are."""
 
 PLACE = "search:place"
 """The study's attribute that says how many points of a design that ends have been given out."""
@@ -35,13 +33,16 @@ RELATIVE_PARAMETERS = ":relative_params:"
 class History:
     """What a sampler may know of the study.
 
-    trials: complete, pruned and running ones, ascending by number. Failed, excluded and waiting ones are left out.
+    trials: complete, pruned and running ones, ascending by number: those that the sampler looks at (`look`). Failed,
+    excluded and waiting ones are left out.
     system_attrs: the study's, where samplers keep their state. Read and write them in one transaction: a grid's
     place is there.
+    weights: how many trials one of them stands for, by number; 1 where it is not said.
     """
 
     trials: Sequence[FrozenTrial]
     system_attrs: Mapping[str, Any]
+    weights: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,33 @@ class Suggestions:
     """A batch of points.
 
     trials: one per number, fewer where a grid ended. system_attrs: those of the study that changed.
-    exhausted: nothing further will ever be suggested.
+    exhausted: nothing further will ever be suggested. forgotten: the study's attributes that are of no further use.
     """
 
     trials: list[Suggestion]
     system_attrs: dict[str, Any]
     exhausted: bool
+    forgotten: frozenset[str] = frozenset()
+
+    def applied_to(self, system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """The study's attributes from now on."""
+        return {
+            name: value for name, value in {**system_attrs, **self.system_attrs}.items() if name not in self.forgotten
+        }
+
+
+def look(definition: StudyDefinition, trials: Trials) -> History:
+    """What the definition's sampler may know of the study: as much of it as the sampler looks at.
+
+    Raises:
+        InvalidInput: as `suggest`.
+    """
+    match sampler_of(definition.sampler):
+        case Design():
+            return History([], trials.system_attrs)
+        case Learner() as learner:
+            sight = learner.look(trials)
+            return History(sight.trials, trials.system_attrs, sight.weights)
 
 
 def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
@@ -101,7 +123,7 @@ def _learned(learner: Learner, definition: StudyDefinition, history: History, nu
     seed = definition.sampler.seed
     found = []
     for number in numbers:
-        sampler = learner.build(space, study_seed(seed), trial_seed(seed, number))
+        sampler = learner.build(space, study_seed(seed), trial_seed(seed, number), history.weights)
         study = Study(STUDY_NAME, view, sampler=sampler, pruner=NopPruner())
         # In a range of a few neighbouring floats densities are 0, and their logarithms rightly infinite.
         with np.errstate(all="ignore"):
@@ -113,7 +135,8 @@ def _learned(learner: Learner, definition: StudyDefinition, history: History, nu
                 {name: value for name, value in trial.system_attrs.items() if RELATIVE_PARAMETERS not in name},
             )
         )
-    return Suggestions(found, view.changed, exhausted=False)
+    forgotten = learner.forgotten(view.get_study_system_attrs(STUDY_ID)) if view.changed else set()
+    return Suggestions(found, view.changed, exhausted=False, forgotten=frozenset(forgotten))
 
 
 def _plain(definition: StudyDefinition, parameters: Mapping[str, Any]) -> Point:

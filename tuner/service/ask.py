@@ -161,7 +161,7 @@ def _choose_new(study: OpenStudy, room: Allowance, wanted: int, *, alone: bool) 
         # A grid counts the points that it gives out: those that the budget refused are not among them.
         suggestions = suggest(study.definition, known, numbers[: len(points)])
     if suggestions.system_attrs:
-        study.change(system_attrs={**study.record.system_attrs, **suggestions.system_attrs})
+        study.change(system_attrs=suggestions.applied_to(study.record.system_attrs))
     if suggestions.exhausted and alone and not points and not trials.any_open(study.connection, study.record.id):
         study.complete("every point of the grid has been tried")
     return points

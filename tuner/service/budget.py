@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tuner.definition import Choices, IntRange, StudyDefinition
+from tuner.definition import Choices, IntRange, Spent, StudyDefinition
 from tuner.storage.studies import StudyRecord
 
 
@@ -106,3 +106,13 @@ def least_cost(definition: StudyDefinition) -> int:
             return cost_of_steps(definition, min(choice for choice in choices if isinstance(choice, int)))
         case _:
             return 1
+
+
+def spent(study: StudyRecord, moment: datetime) -> Spent:
+    """What the study has spent until that moment, as it is read."""
+    return Spent(
+        trials=study.started_trials,
+        gradient_evaluations=study.spent_evaluations,
+        seconds=seconds(study, moment),
+        failed_trials=study.failed_trials,
+    )

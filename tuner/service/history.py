@@ -1,37 +1,15 @@
-"""What a study's sampler may know, remembered between asks: finished trials never change, so they are read once.
+"""What a study's sampler knows when it chooses: the part of the history that it looks at."""
 
-A memory belongs to a database and lives with it; it holds the studies that were asked last. Whoever asks holds the
-study's row, so nobody else in this process is reading the same study's history.
-"""
-
-import threading
-from collections import OrderedDict
-from weakref import WeakKeyDictionary
-
-from tuner.search import LEARNED_FROM, SAMPLERS, History
+from tuner.search import SAMPLERS, History, look
 from tuner.service.open_study import OpenStudy
-from tuner.storage.known_trials import KnownTrials
-
-REMEMBERED_STUDIES = 16
-
-_lock = threading.Lock()
-_memories: WeakKeyDictionary[object, OrderedDict[int, KnownTrials]] = WeakKeyDictionary()
+from tuner.storage.shown_trials import ShownTrials
 
 
 def history(study: OpenStudy) -> History:
-    """The trials that the study's sampler learns from, and the notes that it keeps on the study."""
+    """The trials that the study's sampler looks at, and the notes that samplers keep on the study."""
     if not SAMPLERS[study.definition.sampler.name].learns:
         return History([], study.record.system_attrs)
-    known = _known_trials(study)
-    known.refresh(study.connection, study.record)
-    return History(known.select(LEARNED_FROM, deepcopy=False), study.record.system_attrs)
-
-
-def _known_trials(study: OpenStudy) -> KnownTrials:
-    with _lock:
-        memory = _memories.setdefault(study.connection.engine, OrderedDict())
-        known = memory.setdefault(study.record.id, KnownTrials(curves=False))
-        memory.move_to_end(study.record.id)
-        if len(memory) > REMEMBERED_STUDIES:
-            memory.popitem(last=False)
-        return known
+    trials = ShownTrials(study.connection, study.record)
+    known = look(study.definition, trials)
+    trials.remember()
+    return known

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tuner.definition import STUDY_NAME, Spent, Study, StudyDefinition
+from tuner.definition import STUDY_NAME, Study, StudyDefinition
 from tuner.errors import InvalidInput, KeyReused, NoResult, StudyChanged, StudyExists, StudyState
 from tuner.service import budget, idempotency
 from tuner.service.idempotency import Key
@@ -72,8 +72,8 @@ def create(database: Database, definition: StudyDefinition, key: Key | None = No
         except StudyExists:
             record = studies.get(connection, resolved.name)
             _require_same(record, resolved)
-            return _views(connection, [record])[0], False
-        return _views(connection, [record])[0], True
+            return views(connection, [record])[0], False
+        return views(connection, [record])[0], True
 
     return database.write(work)
 
@@ -83,7 +83,7 @@ def get(database: Database, name: str) -> tuple[Study, int]:
 
     def work(connection: Connection) -> tuple[Study, int]:
         record = studies.get(connection, name)
-        return _views(connection, [record])[0], record.version
+        return views(connection, [record])[0], record.version
 
     return database.read(work)
 
@@ -107,7 +107,7 @@ def page(
         records = studies.page(connection, state=state, text=text, after=after, size=page_size + 1)
         more = len(records) > page_size
         records = records[:page_size]
-        return StudyPage(_views(connection, records), str(records[-1].id) if more else None)
+        return StudyPage(views(connection, records), str(records[-1].id) if more else None)
 
     return database.read(work)
 
@@ -162,7 +162,7 @@ def change(
             ):
                 study.change(**_active_again(record, moment))
             study.complete_if_spent()
-        return _views(connection, [study.record])[0], study.record.version
+        return views(connection, [study.record])[0], study.record.version
 
     return database.write(work)
 
@@ -235,7 +235,7 @@ def _move(database: Database, name: str, sources: set[str], target: str, reason:
             elif record.state != target:
                 hint = ": raise its budget to go on" if record.state == "completed" else ""
                 raise StudyState(f"study {name!r} is {record.state}{hint}")
-        return _views(connection, [study.record])[0]
+        return views(connection, [study.record])[0]
 
     return database.write(work)
 
@@ -252,7 +252,13 @@ def _require_same(record: StudyRecord, resolved: StudyDefinition) -> None:
         )
 
 
-def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study]:
+def address_of(study_id: int, name: str) -> str:
+    """What addresses call a study: its name, or ``~{id}`` where an Optuna program chose one that does not fit."""
+    return name if re.fullmatch(STUDY_NAME, name) else f"~{study_id}"
+
+
+def views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study]:
+    """Studies as they are read."""
     counts = trials.counts(connection, [record.id for record in records])
     moment = now(connection)
     views = []
@@ -261,7 +267,7 @@ def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study
         views.append(
             Study(
                 name=record.name,
-                address=record.name if re.fullmatch(STUDY_NAME, record.name) else f"~{record.id}",
+                address=address_of(record.id, record.name),
                 state=record.state,
                 state_reason=record.state_reason,
                 definition=record.definition,
@@ -269,12 +275,7 @@ def _views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study
                 started_at=record.started_at,
                 finished_at=record.finished_at,
                 trials=counts[record.id],
-                spent=Spent(
-                    trials=record.started_trials,
-                    gradient_evaluations=record.spent_evaluations,
-                    seconds=budget.seconds(record, moment),
-                    failed_trials=record.failed_trials,
-                ),
+                spent=budget.spent(record, moment),
                 best=None if best_trial is None else best_trial.view(),
             )
         )

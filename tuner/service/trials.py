@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tuner.analysis.decimation import decimate
@@ -16,10 +17,11 @@ from tuner.trial import Curve, Trial
 
 @dataclass(frozen=True)
 class TrialPage:
-    """Trials by number, and where the next page begins."""
+    """Trials by number, where the next page begins, and what was written last when this page was read."""
 
     trials: list[Trial]
     next_page_token: str | None
+    as_of: datetime | None
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,14 @@ def page(
     name: str,
     *,
     states: Sequence[str] | None = None,
+    updated_after: datetime | None = None,
     page_size: int = 100,
     page_token: str | None = None,
 ) -> TrialPage:
-    """Trials by number.
+    """Trials by number, those written after ``updated_after`` (aware of its zone).
+
+    Who walks the pages and comes back with ``as_of`` of the *first* page misses nothing: what was written while the
+    pages were walked is found the next time. The time of the last trial seen would pass over such trials.
 
     Raises:
         InvalidInput: the page token is none of ours.
@@ -89,10 +95,13 @@ def page(
 
     def work(connection: Connection) -> TrialPage:
         study = studies.get(connection, name)
-        records = trials.page(connection, study.id, states=states, after=after, size=page_size + 1)
+        as_of = trials.latest_update(connection, study.id)
+        records = trials.page(
+            connection, study.id, states=states, updated_after=updated_after, after=after, size=page_size + 1
+        )
         more = len(records) > page_size
         records = records[:page_size]
-        return TrialPage([record.view() for record in records], str(records[-1].number) if more else None)
+        return TrialPage([record.view() for record in records], str(records[-1].number) if more else None, as_of)
 
     return database.read(work)
 

@@ -1,7 +1,8 @@
 """A study's trials in Optuna's terms, remembered: finished trials never change, so they are read once.
 
-Optuna's samplers ask for every trial of a study at every trial. What is read each time is the trials that had not
-finished when last seen, and the new ones; what is remembered grows with the study, as Optuna's own lists do.
+An Optuna program is shown every trial of a study at every trial; the service's own samplers look at fewer
+(``shown_trials``). What is read each time is the trials that had not finished when last seen, and the new ones; what is
+remembered grows with the study, as Optuna's own lists do.
 """
 
 import copy
@@ -25,13 +26,9 @@ class KnownTrials:
 
     Trials become visible in the order of their numbers, because whoever creates one holds the study's row: all that
     is new has a higher number than all that is known.
-
-    Args:
-        curves: whether their curves are read too; the service's own samplers look at none.
     """
 
-    def __init__(self, *, curves: bool = True) -> None:
-        self._curves = curves
+    def __init__(self) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
         """The distribution of each parameter: the definition's, or the one that it was first seen with."""
         self._trials: dict[int, FrozenTrial] = {}
@@ -47,7 +44,7 @@ class KnownTrials:
             changed += trials.get_many(connection, study.id, some).values()
         newest = next(reversed(self._trials), -1)
         changed += trials.page(connection, study.id, after=newest)
-        for trial in _frozen(connection, study, changed, with_curves=self._curves):
+        for trial in _frozen(connection, study, changed):
             self._trials[trial.number] = trial
             if trial.state.is_finished():
                 self._unfinished.discard(trial.number)
@@ -64,7 +61,7 @@ class KnownTrials:
 
 def read_trials(connection: Connection, study: StudyRecord, states: Sequence[str]) -> list[FrozenTrial]:
     """The trials of those states, read anew, by number."""
-    return list(_frozen(connection, study, trials.page(connection, study.id, states=states), with_curves=True))
+    return list(_frozen(connection, study, trials.page(connection, study.id, states=states)))
 
 
 def search_space(study: StudyRecord) -> dict[str, BaseDistribution]:
@@ -74,14 +71,12 @@ def search_space(study: StudyRecord) -> dict[str, BaseDistribution]:
     return distributions(study.definition.search_space)
 
 
-def _frozen(
-    connection: Connection, study: StudyRecord, records: Sequence[TrialRecord], *, with_curves: bool
-) -> Iterable[FrozenTrial]:
+def _frozen(connection: Connection, study: StudyRecord, records: Sequence[TrialRecord]) -> Iterable[FrozenTrial]:
     space = search_space(study)
     metric = study.metrics[0]
     for start in range(0, len(records), _ROWS_A_QUERY):
         some = records[start : start + _ROWS_A_QUERY]
         attempts = [(record.id, record.attempt) for record in some]
-        found = curves.read_many(connection, attempts) if with_curves else {}
+        found = curves.read_many(connection, attempts)
         for record in some:
             yield frozen_trial(record, study, space, found.get(record.id, {}).get(metric))

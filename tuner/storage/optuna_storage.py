@@ -6,7 +6,8 @@ studies here. What the methods promise is Optuna's contract; what is said here i
 A study that an Optuna program makes has no definition; its metrics are ``value``, or ``value_0``, ``value_1``, … The
 curve of a study's first metric is what Optuna calls intermediate values. Trials that an Optuna program runs have no
 lease: Optuna's ask and tell have no heartbeat that could renew one. They count as started and failed trials of their
-study, whoever made it, but nothing stops a program that overspends a budget: that is the service's ask.
+study, whoever made it, but nothing stops a program that overspends a budget: that is the service's ask. Who follows
+the events sees such a trial when it is created and when it ends: what is written in between does not lock its study.
 """
 
 # What Optuna's own docstrings say is not said again.
@@ -126,7 +127,8 @@ class TunerStorage(BaseStorage):
 
         def work(connection: Connection) -> None:
             study = studies.get_by_id(connection, study_id, lock=True)
-            studies.change(connection, study_id, **{column: getattr(study, column) | {key: value}})
+            attributes = {column: getattr(study, column) | {key: value}}
+            studies.change(connection, study_id, sequence=study.sequence + 1, **attributes)
 
         self._write(work)
 
@@ -174,14 +176,14 @@ class TunerStorage(BaseStorage):
         def work(connection: Connection) -> int:
             study = studies.get_by_id(connection, study_id, lock=True)
             moment = now(connection)
-            row = new_columns(study, template, moment)
+            row = {"sequence": study.sequence + 1, **new_columns(study, template, moment)}
             if template_trial is None:
                 row["started_at"] = moment
             [trial] = trials.create(connection, [{"study_id": study.id, "number": study.next_number, **row}])
             steps, values = list(template.intermediate_values), list(template.intermediate_values.values())
             curves.append(connection, [CurveBlock(trial.id, trial.attempt, study.metrics[0], steps, values)])
             failed = int(trial.state == TrialState.FAILED)
-            studies.increase(connection, study.id, next_number=1, failed_trials=failed)
+            studies.increase(connection, study.id, next_number=1, failed_trials=failed, sequence=1)
             if trial.attempt:
                 _start(connection, study, moment)
             return trial.id
@@ -230,6 +232,8 @@ class TunerStorage(BaseStorage):
                 return False
             moment = now(connection)
             row: dict[str, Any] = {"state": STATE[state].value, "updated_at": moment, "lease_expires_at": None}
+            row["sequence"] = study.sequence + 1
+            studies.increase(connection, study.id, sequence=1)
             if trial.state == TrialState.WAITING and state != OptunaState.WAITING:
                 row |= {"attempt": trial.attempt + 1, "worker": None, "lease_seconds": None, "started_at": moment}
                 if trial.attempt == 0:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
@@ -13,7 +13,12 @@ from sqlalchemy.exc import IntegrityError
 from tuner.definition import StudyDefinition
 from tuner.errors import StudyExists, StudyNotFound
 from tuner.storage.database import now
+from tuner.storage.tables import deleted_study as deleted_table
 from tuner.storage.tables import study as table
+from tuner.storage.transactions import TransactionNumber
+
+DELETED_KEPT = timedelta(days=30)
+"""How long the name of a deleted study is kept: who resumes the events later is not told of it."""
 
 StudyState = Literal["active", "paused", "stopped", "completed"]
 
@@ -32,6 +37,7 @@ class StudyRecord:
     objective: str | None
     version: int
     sequence: int
+    transaction_number: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -70,6 +76,7 @@ def create(
             metrics=list(metrics),
             state="active",
             objective=objective,
+            transaction_number=TransactionNumber(),
             created_at=moment,
             user_attrs={},
             system_attrs={},
@@ -158,6 +165,7 @@ def _select_with_clock(column: str) -> Select[Any]:
 def _update(columns: tuple[str, ...], added: tuple[str, ...]) -> Update:
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
     values |= {name: table.c[name] + bindparam(f"plus_{name}") for name in added}
+    values["transaction_number"] = TransactionNumber()
     return update(table).where(table.c.id == bindparam("of_study")).values(**values)
 
 
@@ -212,6 +220,19 @@ def increase(connection: Connection, study_id: int, **amounts: int) -> None:
     change(connection, study_id, plus=amounts)
 
 
+def get_many(connection: Connection, study_ids: Sequence[int]) -> list[StudyRecord]:
+    """The studies of those ids that exist, oldest first."""
+    found = connection.execute(select(table).where(table.c.id.in_(list(study_ids))).order_by(table.c.id))
+    return [StudyRecord(*row) for row in found]
+
+
 def remove(connection: Connection, study_id: int) -> None:
-    """Delete a study with its trials and curves."""
+    """Delete a study with its trials and curves; its name is kept a while for those who follow the events."""
+    moment = now(connection)
+    name = connection.execute(select(table.c.name).where(table.c.id == study_id)).scalar_one()
+    # First, since the next number is counted from those that are there.
+    connection.execute(
+        insert(deleted_table).values(id=study_id, name=name, deleted_at=moment, transaction_number=TransactionNumber())
+    )
     connection.execute(delete(table).where(table.c.id == study_id))
+    connection.execute(delete(deleted_table).where(deleted_table.c.deleted_at < moment - DELETED_KEPT))

@@ -158,6 +158,8 @@ study = Table(
     Column("version", Integer, nullable=False, server_default=text("1")),
     # Counts up with every write to the study or a trial of it: what events are numbered by.
     Column("sequence", BigInteger, nullable=False, server_default=text("0")),
+    # The transaction that wrote the row last: what the events of all studies are resumed by (`storage.changes`).
+    Column("transaction_number", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),
@@ -175,6 +177,7 @@ study = Table(
     Column("user_attrs", Json, nullable=False),
     Column("system_attrs", Json, nullable=False),
     UniqueConstraint("name"),
+    Index(None, "transaction_number"),
     CheckConstraint("state IN ('active', 'paused', 'stopped', 'completed')", name="state"),
     sqlite_autoincrement=True,
 )
@@ -224,7 +227,7 @@ trial = Table(
     Column("system_attrs", Json, nullable=False),
     UniqueConstraint("study_id", "number"),
     CheckConstraint("state IN ('waiting', 'running', 'complete', 'failed', 'pruned')", name="state"),
-    Index(None, "study_id", "state", "objective_value"),
+    Index(None, "study_id", "state", "objective_value", "number"),
     Index(None, "study_id", "state", "number"),
     Index(None, "study_id", "sequence"),
     Index(None, "state", "lease_expires_at"),
@@ -288,7 +291,10 @@ deleted_study = Table(
     Column("id", Key, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False),
     Column("deleted_at", UtcTime, nullable=False),
+    # The transaction that deleted it.
+    Column("transaction_number", BigInteger, nullable=False),
     Index(None, "deleted_at"),
+    Index(None, "transaction_number"),
 )
 
 worker = Table(

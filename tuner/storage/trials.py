@@ -83,6 +83,7 @@ class TrialRecord:
             excluded=self.excluded,
             worker=self.worker,
             created_at=self.created_at,
+            updated_at=self.updated_at,
             started_at=self.started_at,
             finished_at=self.finished_at,
         )
@@ -97,10 +98,12 @@ _SELECT_MANY = _OF_STUDY.where(table.c.number.in_(bindparam("numbers", expanding
 
 
 @cache
-def _select_page(*, by_state: bool, after: bool, sized: bool) -> Select[Any]:
+def _select_page(*, by_state: bool, updated: bool, after: bool, sized: bool) -> Select[Any]:
     statement = _OF_STUDY.order_by(table.c.number)
     if by_state:
         statement = statement.where(table.c.state.in_(bindparam("states", expanding=True)))
+    if updated:
+        statement = statement.where(table.c.updated_at > bindparam("updated_after"))
     if after:
         statement = statement.where(table.c.number > bindparam("after"))
     return statement.limit(bindparam("size")) if sized else statement
@@ -163,14 +166,30 @@ def page(
     study_id: int,
     *,
     states: Sequence[str] | None = None,
+    updated_after: datetime | None = None,
     after: int | None = None,
     size: int | None = None,
 ) -> list[TrialRecord]:
     """Trials by number, those after the number ``after``; all of them where no ``size`` is given."""
-    values = {"of_study": study_id, "states": states and list(states), "after": after, "size": size}
+    values = {"states": states and list(states), "updated_after": updated_after, "after": after, "size": size}
     given = {name: value for name, value in values.items() if value is not None}
-    statement = _select_page(by_state=states is not None, after=after is not None, sized=size is not None)
-    return [TrialRecord(*row) for row in connection.execute(statement, given)]
+    statement = _select_page(
+        by_state=states is not None,
+        updated=updated_after is not None,
+        after=after is not None,
+        sized=size is not None,
+    )
+    return [TrialRecord(*row) for row in connection.execute(statement, {"of_study": study_id, **given})]
+
+
+def latest_update(connection: Connection, study_id: int) -> datetime | None:
+    """When a trial of the study was last written; None where it has none.
+
+    Whoever writes a trial holds its study's row, so what is written later is never marked with an earlier time.
+    """
+    statement = select(table.c.updated_at).where(table.c.study_id == study_id)
+    # Where the last transaction wrote several trials, they carry the same time.
+    return connection.execute(statement.order_by(table.c.sequence.desc()).limit(1)).scalar_one_or_none()
 
 
 def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[str, int]]:

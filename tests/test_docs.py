@@ -1,0 +1,64 @@
+"""The walk-through of `docs/http-api.md`: its commands, run in their order against a real service."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import service, strict_json
+
+PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+NEXT = "-- next block --"
+
+
+def shape(document: Any) -> Any:
+    """A document's fields, without what stands in them."""
+    if isinstance(document, dict):
+        return {key: shape(value) for key, value in document.items()}
+    return [shape(item) for item in document] if isinstance(document, list) else None
+
+
+def within(part: Any, whole: Any) -> bool:
+    """Whether every field of a document is one of another's."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(key in whole and within(part[key], whole[key]) for key in part)
+    if isinstance(part, list):
+        return isinstance(whole, list) and all(within(one, other) for one, other in zip(part, whole, strict=True))
+    return True
+
+
+@pytest.mark.skipif(shutil.which("curl") is None or shutil.which("bash") is None, reason="there is no curl or bash")
+def test_every_command_of_the_walk_through_does_what_the_page_says(tmp_path: Path) -> None:
+    assert BLOCKS[0][1].startswith("tuner serve")
+    commands = [text for language, text in BLOCKS[1:] if language == "sh"]
+    with service(tmp_path, "--workers", "0") as (url, _):
+        script = f"echo; echo '{NEXT}'\n".join(["set -eu\n", *commands]).replace("http://127.0.0.1:8000", url)
+        ran = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60
+        )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    answers = iter(ran.stdout.split(NEXT)[1:])
+    answer = ""
+    said: dict[str, str] = {}
+    for language, text in BLOCKS[1:]:
+        if language == "sh":
+            answer = next(answers)
+            said[text] = answer
+        elif language == "json":
+            assert within(shape(json.loads(text)), shape(strict_json(answer))), answer
+    [followed] = [answer for command, answer in said.items() if "/events" in command]
+    assert "event: study\n" in followed
+    assert "id: 1-" in followed
+    rows = list(csv.DictReader((tmp_path / "trials.csv").read_text().splitlines(), strict=True))
+    assert [(row["number"], row["values.loss"], row["values.accuracy"]) for row in rows] == [("0", "0.42", "0.87")]
+    [trial] = strict_json((tmp_path / "resnet.json").read_text())["trials"]
+    assert trial["curves"] == {
+        "accuracy": {"steps": [2], "values": [0.31]},
+        "loss": {"steps": [0, 1, 2], "values": [2.31, 1.9, 1.72]},
+    }
