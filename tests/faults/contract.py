@@ -67,26 +67,26 @@ def example(schema: dict[str, Any]) -> Any:
     """A document of this schema in which every field that it may have is there."""
     if "$ref" in schema:
         return example(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
-    if "const" in schema or "enum" in schema:
-        return schema["const"] if "const" in schema else schema["enum"][0]
     for several in ("oneOf", "anyOf", "allOf"):
         if several in schema:
             return example(next(each for each in schema[several] if each.get("type") != "null"))
-    match schema.get("type"):
-        case "object":
-            return _object(schema)
-        case "array":
-            return [example(schema.get("items", {}))] * max(1, schema.get("minItems", 1))
-        case "string":
-            return next(word for word in WORDS if _fits(word, schema))
-        case "integer" | "number":
-            return max(schema.get("minimum", 0), schema.get("exclusiveMinimum", 0), min(1, schema.get("maximum", 1)))
-        case "boolean":
-            return True
-        case "null":
-            return None
-        case _:
-            return 1.0
+    if "const" in schema or "enum" in schema:
+        return schema.get("const", schema.get("enum", [None])[0])
+    kind = schema.get("type")
+    if kind == "object":
+        return _object(schema)
+    if kind == "array":
+        return [example(schema.get("items", {}))] * max(1, schema.get("minItems", 1))
+    return _simple(schema)
+
+
+def _simple(schema: dict[str, Any]) -> Any:
+    kind = schema.get("type")
+    if kind == "string":
+        return next(word for word in WORDS if _fits(word, schema))
+    if kind in {"integer", "number"}:
+        return max(schema.get("minimum", 0), schema.get("exclusiveMinimum", 0), min(1, schema.get("maximum", 1)))
+    return {"boolean": True, "null": None}.get(kind or "", 1.0)
 
 
 def _object(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Objectives that kill the process that evaluates them, as a crash of native code or the system's memory killer does."""
+"""An objective that kills the process that evaluates it, as a crash of native code does, or the system short of memory."""
 
 import os
 from pathlib import Path

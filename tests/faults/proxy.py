@@ -1,4 +1,4 @@
-"""A proxy between clients and the service that loses answers: the request arrives, and whoever sent it never learns so."""
+"""A proxy between clients and the service that loses answers: the request arrives, and its sender never learns so."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""The service as its operators run it: processes that are killed, told to end, and started again at the same address."""
+"""The service as its operators run it: processes killed, told to end, and started again at one address."""
 
 import os
 import random

@@ -54,7 +54,7 @@ def reading(addresses: list[str]) -> Iterator[list[Reader]]:
 UNFINISHED = (
     b"",
     b"GET /v1/studies HTTP/1.1\r\nHost: a\r\n",
-    b"POST /v1/studies/resnet/trials:ask HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{",
+    b"POST /v1/studies HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{",
 )
 """What a client may have sent that will never send the rest."""
 

@@ -1,4 +1,4 @@
-"""Several API processes, several workers and several clients, all on one study: one budget, and nobody does another's."""
+"""Several API processes, workers and clients, all on one study: one budget, and nobody does another's trials."""
 
 import os
 import signal

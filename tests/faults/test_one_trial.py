@@ -25,7 +25,7 @@ def test_8_clients_tell_the_same_trial_200_times(
     leases = ask(database, "resnet", count=TRIALS, lease_seconds=LEASE).trials
     with (
         serving(database_url, tmp_path, "--workers", "0", *api_processes(backend)) as service,
-        running(tmp_path, CLIENTS, tell_the_same, service.url, "resnet", TRIALS, barrier(CLIENTS)) as crew,
+        running(tmp_path, CLIENTS, tell_the_same, service.url, TRIALS, barrier(CLIENTS)) as crew,
     ):
         crew.finish(within=200)
     answers = defaultdict(list)
