@@ -1,4 +1,4 @@
-"""An objective that kills the process that evaluates it, as a crash of native code does, or the system short of memory."""
+"""An objective that kills the process that evaluates it, as a crash of native code does."""
 
 import os
 from pathlib import Path
