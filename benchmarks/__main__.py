@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import descent, end_to_end, flat_ask, sampling
+from benchmarks import descent, end_to_end, flat_ask, sampling, service
 from benchmarks.table import Measurement, header, markdown
 
 BENCHMARKS: Mapping[str, Callable[[], list[Measurement]]] = {
@@ -11,6 +11,7 @@ BENCHMARKS: Mapping[str, Callable[[], list[Measurement]]] = {
     "end-to-end": end_to_end.measure,
     "sampling": sampling.measure,
     "flat-ask": flat_ask.measure,
+    "service": service.measure,
 }
 
 

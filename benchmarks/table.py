@@ -8,17 +8,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+LOAD_BEFORE = os.getloadavg()[0]
+"""What the machine did otherwise: processes that wanted to run in the minute before, on average."""
+
+_KEPT = {True: "yes", False: "no", None: ""}
+
 
 @dataclass(frozen=True)
 class Measurement:
-    """One row: ours beside theirs, both as text with units, the ratio that is promised, and whether it was kept."""
+    """One row: ours beside theirs, both as text with units, the ratio that is promised, and whether it was kept.
+
+    Where nothing is promised, ``goal`` is empty and ``met`` None: the row is there to be known.
+    """
 
     what: str
     ours: str
     theirs: str
     ratio: str
     goal: str
-    met: bool
+    met: bool | None
 
 
 def seconds(duration: float) -> str:
@@ -34,6 +42,7 @@ def header() -> str:
     return "\n".join(
         (
             f"- Machine: {_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            f"- Load average before the run: {LOAD_BEFORE:.1f}",
             f"- Date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
             f"- Commit: {_commit()}",
         )
@@ -44,7 +53,7 @@ def markdown(measurements: Iterable[Measurement]) -> str:
     """The rows as a markdown table."""
     lines = ["| what | ours | theirs | ratio | goal | met |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {row.what} | {row.ours} | {row.theirs} | {row.ratio} | {row.goal} | {'yes' if row.met else 'no'} |"
+        f"| {row.what} | {row.ours} | {row.theirs} | {row.ratio} | {row.goal} | {_KEPT[row.met]} |"
         for row in measurements
     ]
     return "\n".join(lines)

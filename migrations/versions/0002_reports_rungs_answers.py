@@ -53,7 +53,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_tuner_deleted_study"),
     )
     op.create_index("ix_tuner_deleted_study_deleted_at", "tuner_deleted_study", ["deleted_at"], unique=False)
-<<<<<<< HEAD
     # The best of a study, in an order that does not have to be sorted where many are equal.
     op.drop_index("ix_tuner_trial_study_id_state_objective_value", table_name="tuner_trial")
     op.create_index(
@@ -61,10 +60,9 @@ def upgrade() -> None:
         "tuner_trial",
         ["study_id", "state", "objective_value", "number"],
         unique=False,
-=======
+    )
     op.create_index(
         "ix_tuner_deleted_study_transaction_number", "tuner_deleted_study", ["transaction_number"], unique=False
->>>>>>> events
     )
 
 
