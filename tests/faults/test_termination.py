@@ -20,8 +20,8 @@ from tuner.service.ask import ask
 from tuner.storage.database import Database
 from tuner.trial import TrialState
 
-GRACE = 6.0
-"""Seconds."""
+GRACE = 10.0
+"""Seconds, what operators get who say nothing."""
 
 STREAMS = times(10, 100)
 """Open streams of each kind."""
