@@ -48,14 +48,16 @@ def acknowledged(logs: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def hold_what_was_acknowledged(database: Database, logs: Sequence[Path]) -> None:
-    """Every lease and every result that a client was told of is there, once, and the study's sums agree."""
+    """Every lease and every result that clients were told of is there, and nothing else is; the study's sums agree.
+
+    The clients have come to their end, and have sent every write until it was answered.
+    """
     stored = {trial.number: trial for trial in all_trials(database)}
-    assert sorted(stored) == list(range(len(stored)))
     leases = [lease for line in read(logs) for lease in line.get("leased", ())]
-    assert len({lease["number"] for lease in leases}) == len(leases), "a trial was leased twice"
-    assert {
-        number: stored[number].parameters for number in stored if number in {each["number"] for each in leases}
-    } == {lease["number"]: lease["parameters"] for lease in leases}
+    assert sorted(lease["number"] for lease in leases) == list(range(len(stored)))
+    assert {lease["number"]: lease["parameters"] for lease in leases} == {
+        number: trial.parameters for number, trial in stored.items()
+    }
     told = [result for line in read(logs) for result in line.get("told", ())]
     assert {result["status"] for result in told} <= {200}, "nobody else ran these trials"
     for result in told:
@@ -67,6 +69,7 @@ def hold_what_was_acknowledged(database: Database, logs: Sequence[Path]) -> None
         )
     # Each trial was started once, and settled at most once.
     study = studies.get(database, "resnet")[0]
+    assert study.trials["complete"] == len(told)
     assert study.spent.trials == len(stored)
     assert study.spent.gradient_evaluations == sum(trial.gradient_evaluations for trial in stored.values())
     assert {trial.attempt for trial in stored.values()} == {1}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.clients import Crew, barrier, read, running
 from tests.faults.records import all_trials, external
-from tests.faults.scale import times
+from tests.faults.scale import LONGEST, times
 from tests.faults.service import api_processes, serving
 from tests.faults.trainers import LEASE, claim, claim_in_process
 from tuner.service import studies
@@ -31,7 +31,7 @@ def study_of_trials(database: Database, trials: int, sampler: dict[str, Any]) ->
 
 
 def everybody_has_his_own(database: Database, crew: Crew, trials: int) -> None:
-    crew.finish(within=200)
+    crew.finish(within=LONGEST)
     leases = [lease for line in read(crew.logs) for lease in line["leased"]]
     assert sorted(lease["number"] for lease in leases) == list(range(trials))
     assert all(lease["attempt"] == (2 if lease["number"] < trials // 2 else 1) for lease in leases)

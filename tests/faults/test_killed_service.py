@@ -1,4 +1,5 @@
-"""A service that is killed by SIGKILL again and again while clients tell: what it acknowledged is there."""
+"""A service that is killed by SIGKILL again and again while clients ask and tell: what it acknowledged is there, and
+what they sent again was done once."""
 
 import random
 from pathlib import Path
@@ -30,5 +31,6 @@ def test_nothing_acknowledged_is_lost_by_a_service_that_is_killed(
                 service.kill()
                 service.start()
             eventually(lambda: len(acknowledged(crew.logs)) >= TOLD, within=60)
-            service.kill()
+            stop.set()
+            crew.finish(within=60)
         hold_what_was_acknowledged(database, crew.logs)

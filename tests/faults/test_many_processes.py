@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.clients import read, running
 from tests.faults.records import all_trials
-from tests.faults.scale import times
+from tests.faults.scale import LONGEST, times
 from tests.faults.service import serving
 from tests.faults.trainers import run_bowls
 from tests.worker.running import BOWLS, definition, eventually, study_of, worker_process
@@ -50,7 +50,7 @@ def test_2_api_processes_2_workers_and_4_clients_share_one_study(
     ):
         eventually(lambda: len([worker for worker in workers.listed(database) if worker.alive]) == 2, within=30)
         with running(tmp_path, 4, run_bowls, service.url, "bowl") as crew:
-            crew.finish(within=200)
+            crew.finish(within=LONGEST)
             eventually(lambda: study_of(database, "bowl").state == "completed", within=60)
     found = all_trials(database, "bowl")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.faults.clients import barrier, read, running
 from tests.faults.records import all_trials, external
-from tests.faults.scale import times
+from tests.faults.scale import LONGEST, times
 from tests.faults.service import api_processes, serving
 from tests.faults.trainers import LEASE, tell_the_same
 from tuner.service import studies
@@ -27,7 +27,7 @@ def test_8_clients_tell_the_same_trial_200_times(
         serving(database_url, tmp_path, "--workers", "0", *api_processes(backend)) as service,
         running(tmp_path, CLIENTS, tell_the_same, service.url, TRIALS, barrier(CLIENTS)) as crew,
     ):
-        crew.finish(within=200)
+        crew.finish(within=LONGEST)
     answers = defaultdict(list)
     for line in read(crew.logs):
         answers[line["number"]].append((line["status"], line["code"], line["loss"]))

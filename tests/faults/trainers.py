@@ -3,6 +3,7 @@ they were answered."""
 
 import random
 import time
+from itertools import count
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,17 @@ LEASE = 3600
 
 
 def tell_on(log_path: Path, client_number: int, url: str, study: str, stop: Event) -> None:
-    """Ask for trials and tell their results until told to stop; every other client tells several results at once."""
+    """Ask for trials and tell their results until told to stop; every other client tells several results at once.
+
+    Every write has a key of its own, under which it is sent again until it is answered.
+    """
     log, client = Log(log_path), Client(url)
     chance = random.Random(client_number)
+    keys = (f"client-{client_number}-write-{number}" for number in count())
     address = f"/v1/studies/{study}/trials"
+    terms = {"count": 10, "worker": f"client {client_number}", "lease_seconds": LEASE}
     while not stop.is_set():
-        asked = client.post(
-            f"{address}:ask", {"count": 10, "worker": f"client {client_number}", "lease_seconds": LEASE}
-        )
+        asked = client.post(f"{address}:ask", terms, next(keys))
         assert asked.status_code == 200, asked.text
         leases = asked.json()["trials"]
         log.write(leased=leases)
@@ -38,12 +42,12 @@ def tell_on(log_path: Path, client_number: int, url: str, study: str, stop: Even
         numbers = [lease["number"] for lease in leases]
         if client_number % 2:
             for number, result in zip(numbers, results, strict=True):
-                answer = client.post(f"{address}/{number}:tell", result)
+                answer = client.post(f"{address}/{number}:tell", result, next(keys))
                 log.write(told=[_told(number, result, answer.status_code)])
             continue
         for part in (slice(0, 5), slice(5, None)):
             sent = [{"number": number, **result} for number, result in zip(numbers, results, strict=True)][part]
-            judged = client.post(f"{address}:tell", {"results": sent})
+            judged = client.post(f"{address}:tell", {"results": sent}, next(keys))
             assert judged.status_code == 200, judged.text
             statuses = {each["number"]: each["status"] for each in judged.json()["results"]}
             log.write(told=[_told(each["number"], each, statuses[each["number"]]) for each in sent])
