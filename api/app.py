@@ -55,6 +55,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     )
     app.state.service = service
     # Routes are tried in this order: first those that trials come through by the thousand.
+    app.include_router(trials.writes)
     for routes in (trials, studies, exports, events, objectives, workers, health, reference, pages):
         app.include_router(routes.router)
     app.mount("/static", pages.static)

@@ -18,7 +18,8 @@ from benchmarks.rdb_storage import SPACE
 from benchmarks.servers import KINDS, Served, load, migrated, serving, study_definition
 from benchmarks.table import Measurement, seconds
 from tuner.definition import StudyDefinition
-from tuner.search import Listed, look, resolve_sampler, suggest
+from tuner.search import look, resolve_sampler, suggest
+from tuner.search.sight import Listed
 
 HISTORIES = (100, 1000)
 """Finished trials of the studies whose trials are timed against the sampler alone."""

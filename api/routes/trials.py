@@ -13,6 +13,7 @@ from api.routes.studies import LOCATION
 from api.schemas import Attempt as AttemptNumber
 from api.schemas import Number, Paging, Reason, WorkerName
 from api.serving import OfDatabase, StudyAddress, TrialNumber, Writing
+from api.writing import WritingRoute
 from tuner.definition import LARGEST_BATCH, LARGEST_CLIENT_STEPS, MetricName, Strict
 from tuner.errors import (
     AlreadyTold,
@@ -34,7 +35,12 @@ from tuner.service.tell import Ending, Tell, TellMany
 from tuner.service.trials import Enqueue
 from tuner.trial import Asked, Attempt, Curve, Trial, TrialState, WireFloat
 
-router = APIRouter(prefix="/v1/studies/{study:segment}", tags=["trials"], route_class=JsonRoute)
+PREFIX = "/v1/studies/{study:segment}"
+
+router = APIRouter(prefix=PREFIX, tags=["trials"], route_class=JsonRoute)
+
+writes = APIRouter(prefix=PREFIX, tags=["trials"], route_class=WritingRoute)
+"""What is written through `Writer`."""
 
 
 def _split(names: list[str]) -> list[str]:
@@ -237,7 +243,7 @@ class CurveQuery(BaseModel, extra="forbid"):
     ] = 1000
 
 
-@router.post(
+@writes.post(
     "/trials",
     operation_id="enqueue_trial",
     summary="Enqueue a chosen point",
@@ -254,7 +260,7 @@ async def enqueue(study: StudyAddress, point: ChosenPoint, write: Writing) -> Re
     return _answer(trial, 201, Location=f"/v1/studies/{study}/trials/{trial.number}")
 
 
-@router.post(
+@writes.post(
     "/trials:ask",
     operation_id="ask_trials",
     summary="Ask for trials to run",
@@ -268,7 +274,7 @@ async def ask(study: StudyAddress, write: Writing, request: AskRequest = ONE_TRI
     return _answer(await write(study, Ask(request.count, request.worker, request.lease_seconds)))
 
 
-@router.post(
+@writes.post(
     "/trials:tell",
     operation_id="tell_trials",
     summary="Tell the results of several trials",
@@ -289,7 +295,7 @@ async def tell_many(study: StudyAddress, told: Results, write: Writing) -> Respo
     )
 
 
-@router.post(
+@writes.post(
     "/trials/{number:segment}:report",
     operation_id="report_trial",
     summary="Report the curves of a running trial",
@@ -303,7 +309,7 @@ async def report(study: StudyAddress, number: TrialNumber, points: Points, write
     return _answer(await write(study, points.report(number)))
 
 
-@router.post(
+@writes.post(
     "/trials/{number:segment}:tell",
     operation_id="tell_trial",
     summary="Tell the result of a trial",
@@ -317,7 +323,7 @@ async def tell(study: StudyAddress, number: TrialNumber, result: Result, write: 
     return _answer(await write(study, Tell(result.ending(number))))
 
 
-@router.post(
+@writes.post(
     "/trials/{number:segment}:heartbeat",
     operation_id="renew_trial",
     summary="Renew a lease",
@@ -330,7 +336,7 @@ async def heartbeat(study: StudyAddress, number: TrialNumber, held: HeldAttempt,
     return _answer(Renewal(lease_expires_at=renewed.lease_expires_at))
 
 
-@router.post(
+@writes.post(
     "/trials/{number:segment}:release",
     operation_id="release_trial",
     summary="Give a trial back",

@@ -4,11 +4,11 @@ A *design* lays its points out beforehand: a point depends on the study's seed a
 the trials so far; ours are Optuna's samplers. Either is a pydantic model whose fields are the user's settings.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
@@ -112,12 +112,12 @@ def at(parameter: FloatRange | IntRange | Choices, u: float) -> ParameterValue:
         case _ if is_fixed(parameter):
             return parameter.low
         case FloatRange(low=low, high=high, scale=scale):
-            return float(np.clip(_between(low, high, scale, u), low, high))
+            return min(max(_between(low, high, scale, u), low), high)
         case IntRange(low=low, high=high, scale=scale):
             return min(max(round(_between(low - 0.5, high + 0.5, scale, u)), low), high)
 
 
 def _between(low: float, high: float, scale: str, u: float) -> float:
     if scale == "log":
-        return float(np.exp(np.log(low) + u * (np.log(high) - np.log(low))))
+        return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
     return low + u * (high - low)

@@ -61,7 +61,9 @@ class GroupCommit:
             taken = self._waiting.get()
             try:
                 while taken is not None:
-                    group.append(taken)
+                    # What its submitter has given up meanwhile is not begun; from here on it cannot be given up.
+                    if taken[1].set_running_or_notify_cancel():
+                        group.append(taken)
                     if len(group) == LARGEST_GROUP:
                         break
                     taken = self._waiting.get_nowait()

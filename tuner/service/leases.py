@@ -6,7 +6,7 @@ quarantined: it probably kills its worker. A study whose seconds are spent compl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -68,7 +68,7 @@ def give_back(study: OpenStudy, releases: Sequence[Release]) -> list[Trial | Tun
             standing = f"trial {one.number} is {record.state} at attempt {record.attempt}"
             answers.append(LeaseLost(f"{standing}, and attempt {one.attempt} is over"))
         else:
-            given_back[one.number] = replace(record, **_returned(study, record))
+            given_back[one.number] = record._replace(**_returned(study, record))
             answers.append(given_back[one.number].view())
     trials.change_many(
         study.connection, [_returned(study, known[number]) | {"id": known[number].id} for number in given_back]

@@ -6,7 +6,6 @@ each other and never deadlock. What it changes of the study's row is gathered an
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -47,7 +46,7 @@ class OpenStudy:
     def change(self, **columns: Any) -> None:
         """Set columns of the study's row."""
         self._changed |= columns
-        self.record = replace(self.record, **columns)
+        self.record = self.record._replace(**columns)
 
     def add(self, **amounts: int) -> None:
         """Add to counting columns."""

@@ -5,7 +5,7 @@ as nobody has begun the trial anew.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -81,13 +81,13 @@ def tell(database: Database, name: str, endings: Sequence[Ending]) -> list[Trial
 
     def work(connection: Connection) -> list[Trial | TunerError]:
         with open_study(connection, name) as study:
-            return settle(study, endings)
+            return [_view(answer) for answer in settle(study, endings)]
 
     return database.write(work)
 
 
-def settle(study: OpenStudy, endings: Sequence[Ending]) -> list[Trial | TunerError]:
-    """`tell` within a transaction that has opened the study."""
+def settle(study: OpenStudy, endings: Sequence[Ending]) -> list[TrialRecord | TunerError]:
+    """`tell` within a transaction that has opened the study: the trials' rows, or why they were refused."""
     numbers = [ending.number for ending in endings]
     known = trials.get_many(study.connection, study.record.id, list(set(numbers)))
     refusals: dict[int, TunerError] = {}
@@ -101,7 +101,7 @@ def settle(study: OpenStudy, endings: Sequence[Ending]) -> list[Trial | TunerErr
         if record.state not in trials.FINISHED:
             settled.setdefault(record.number, (record, ending))
     stored = known | _settle(study, list(settled.values()))
-    return [refusals.get(position) or stored[number].view() for position, number in enumerate(numbers)]
+    return [refusals.get(position) or stored[number] for position, number in enumerate(numbers)]
 
 
 def settle_all(study: OpenStudy, actions: Sequence[Tell | TellMany]) -> list[Trial | Judgements | TunerError]:
@@ -109,7 +109,7 @@ def settle_all(study: OpenStudy, actions: Sequence[Tell | TellMany]) -> list[Tri
     endings = [ending for action in actions for ending in _endings(action)]
     answers = iter(settle(study, endings))
     return [
-        next(answers)
+        _view(next(answers))
         if isinstance(action, Tell)
         else Judgements(results=[_judgement(ending.number, next(answers)) for ending in action.endings])
         for action in actions
@@ -120,7 +120,11 @@ def _endings(action: Tell | TellMany) -> Sequence[Ending]:
     return [action.ending] if isinstance(action, Tell) else action.endings
 
 
-def _judgement(number: int, answer: Trial | TunerError) -> Judgement:
+def _view(answer: TrialRecord | TunerError) -> Trial | TunerError:
+    return answer if isinstance(answer, TunerError) else answer.view()
+
+
+def _judgement(number: int, answer: TrialRecord | TunerError) -> Judgement:
     refusal = answer if isinstance(answer, TunerError) else None
     return Judgement(number=number, code=refusal and refusal.code, detail=None if refusal is None else str(refusal))
 
@@ -151,7 +155,7 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
         failed_trials=sum(ending.state == "failed" for _, ending in settled),
     )
     study.complete_if_spent()
-    return {record.number: replace(record, **change) for record, change in zip(records, changes, strict=True)}
+    return {record.number: record._replace(**change) for record, change in zip(records, changes, strict=True)}
 
 
 def _judge(

@@ -43,7 +43,7 @@ class DeletedStudy:
 def trials_after(connection: Connection, study_id: int, sequence: int, number: int, size: int) -> list[TrialRecord]:
     """Up to ``size`` trials that were last written after (sequence, trial number), in that order."""
     values = {"of_study": study_id, "after_sequence": sequence, "after_number": number, "size": size}
-    return [TrialRecord(*row) for row in connection.execute(_TRIALS, values)]
+    return [TrialRecord._make(row) for row in connection.execute(_TRIALS, values)]
 
 
 def sequences(connection: Connection, study_ids: Collection[int]) -> dict[int, int]:

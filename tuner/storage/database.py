@@ -143,7 +143,8 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    # Connections are not tried before each use, which takes a round trip: one that is broken is replaced by the retry.
+    engine = create_engine(url, connect_args={"connect_timeout": 10})
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -121,7 +121,7 @@ class ShownTrials:
         for start in range(0, len(numbers), _ROWS_A_QUERY):
             values = {"of_study": self._study.id, "numbers": numbers[start : start + _ROWS_A_QUERY]}
             for row in self._connection.execute(_ROWS, values):
-                record = TrialRecord(*row)
+                record = TrialRecord._make(row)
                 hidden = record.state == "failed" or record.excluded
                 trial = None if hidden else frozen_trial(record, self._study, self._space)
                 found[record.number] = trial

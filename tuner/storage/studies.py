@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -23,8 +22,7 @@ DELETED_KEPT = timedelta(days=30)
 StudyState = Literal["active", "paused", "stopped", "completed"]
 
 
-@dataclass(frozen=True)
-class StudyRecord:
+class StudyRecord(NamedTuple):
     """A study's row, whole. ``definition`` is None where an Optuna program made the study."""
 
     id: int
@@ -88,7 +86,7 @@ def create(
             row = connection.execute(statement).one()
     except IntegrityError:
         raise StudyExists(f"a study named {name!r} exists") from None
-    return StudyRecord(*row)
+    return StudyRecord._make(row)
 
 
 def get(connection: Connection, name: str, *, lock: bool = False) -> StudyRecord:
@@ -114,7 +112,7 @@ def get_to_act_on(connection: Connection, name: str) -> tuple[StudyRecord, datet
     if row is None:
         raise StudyNotFound(f"there is no study {name!r}")
     *columns, moment = row
-    return StudyRecord(*columns), moment.astimezone(UTC)
+    return StudyRecord._make(columns), moment.astimezone(UTC)
 
 
 def _address(name: str) -> tuple[str, int | str]:
@@ -145,7 +143,7 @@ def _one(connection: Connection, column: str, key: int | str, name: str, *, lock
     row = connection.execute(_select_one(column, lock=lock), {"key": key}).one_or_none()
     if row is None:
         raise StudyNotFound(f"there is no study {name!r}")
-    return StudyRecord(*row)
+    return StudyRecord._make(row)
 
 
 # Making a statement takes longer than running one like these: what every ask and tell runs is made once.
@@ -180,12 +178,12 @@ def page(
         statement = statement.where(func.lower(table.c.name).contains(text.lower(), autoescape=True))
     if after is not None:
         statement = statement.where(table.c.id < after)
-    return [StudyRecord(*row) for row in connection.execute(statement)]
+    return [StudyRecord._make(row) for row in connection.execute(statement)]
 
 
 def everything(connection: Connection) -> list[StudyRecord]:
     """Every study, oldest first."""
-    return [StudyRecord(*row) for row in connection.execute(select(table).order_by(table.c.id))]
+    return [StudyRecord._make(row) for row in connection.execute(select(table).order_by(table.c.id))]
 
 
 def active_with_objective(connection: Connection, objectives: Collection[str]) -> list[str]:
@@ -203,7 +201,7 @@ def active_and_started(connection: Connection) -> list[StudyRecord]:
     statement = select(table).where(
         table.c.state == "active", table.c.started_at.is_not(None), table.c.definition.is_not(None)
     )
-    return [StudyRecord(*row) for row in connection.execute(statement)]
+    return [StudyRecord._make(row) for row in connection.execute(statement)]
 
 
 def change(connection: Connection, study_id: int, *, plus: Mapping[str, int] | None = None, **columns: Any) -> None:
@@ -223,7 +221,7 @@ def increase(connection: Connection, study_id: int, **amounts: int) -> None:
 def get_many(connection: Connection, study_ids: Sequence[int]) -> list[StudyRecord]:
     """The studies of those ids that exist, oldest first."""
     found = connection.execute(select(table).where(table.c.id.in_(list(study_ids))).order_by(table.c.id))
-    return [StudyRecord(*row) for row in found]
+    return [StudyRecord._make(row) for row in found]
 
 
 def remove(connection: Connection, study_id: int) -> None:

@@ -5,10 +5,9 @@ no row, whoever else is writing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, tuple_, update
 
@@ -24,8 +23,7 @@ MAX_LOST_LEASES = 3
 FINISHED = ("complete", "failed", "pruned")
 
 
-@dataclass(frozen=True)
-class TrialRecord:
+class TrialRecord(NamedTuple):
     """A trial's row, whole. ``values`` are as stored: non-finite ones as strings."""
 
     id: int
@@ -127,7 +125,7 @@ def create(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[Trial
     """Insert trials (all with the same columns), in order."""
     if not rows:
         return []
-    return [TrialRecord(*row) for row in connection.execute(_INSERT, list(rows))]
+    return [TrialRecord._make(row) for row in connection.execute(_INSERT, list(rows))]
 
 
 def get(connection: Connection, study_id: int, number: int) -> TrialRecord:
@@ -152,13 +150,13 @@ def get_by_id(connection: Connection, trial_id: int, *, lock: bool = False) -> T
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     if row is None:
         raise TrialNotFound(f"there is no trial of id {trial_id}")
-    return TrialRecord(*row)
+    return TrialRecord._make(row)
 
 
 def get_many(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, TrialRecord]:
     """The trials of those numbers that exist, by number."""
     values = {"of_study": study_id, "numbers": list(numbers)}
-    return {row.number: TrialRecord(*row) for row in connection.execute(_SELECT_MANY, values)}
+    return {row.number: TrialRecord._make(row) for row in connection.execute(_SELECT_MANY, values)}
 
 
 def page(
@@ -179,7 +177,7 @@ def page(
         after=after is not None,
         sized=size is not None,
     )
-    return [TrialRecord(*row) for row in connection.execute(statement, {"of_study": study_id, **given})]
+    return [TrialRecord._make(row) for row in connection.execute(statement, {"of_study": study_id, **given})]
 
 
 def latest_update(connection: Connection, study_id: int) -> datetime | None:
@@ -226,7 +224,7 @@ def waiting(connection: Connection, study_id: int, *, size: int, after: int | No
     """
     values = {"of_study": study_id, "size": size} | ({} if after is None else {"after": after})
     statement = _select_waiting(after=after is not None)
-    return [TrialRecord(*row) for row in connection.execute(statement, values)]
+    return [TrialRecord._make(row) for row in connection.execute(statement, values)]
 
 
 def best(connection: Connection, study_id: int, direction: str) -> TrialRecord | None:
@@ -239,7 +237,7 @@ def best(connection: Connection, study_id: int, direction: str) -> TrialRecord |
         .limit(1)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else TrialRecord(*row)
+    return None if row is None else TrialRecord._make(row)
 
 
 def first_unranked(
@@ -260,7 +258,7 @@ def first_unranked(
     if values is not None:
         statement = statement.where(table.c["values"] == values)
     row = connection.execute(statement).one_or_none()
-    return None if row is None else TrialRecord(*row)
+    return None if row is None else TrialRecord._make(row)
 
 
 def lease(
@@ -292,7 +290,7 @@ def lease(
         )
         .returning(table)
     )
-    leased = [TrialRecord(*row) for row in connection.execute(statement)]
+    leased = [TrialRecord._make(row) for row in connection.execute(statement)]
     return sorted(leased, key=lambda record: record.number)
 
 
@@ -333,7 +331,7 @@ def expired(connection: Connection, study_id: int, moment: datetime) -> list[Tri
         .order_by(table.c.number)
         .with_for_update()
     )
-    return [TrialRecord(*row) for row in connection.execute(statement)]
+    return [TrialRecord._make(row) for row in connection.execute(statement)]
 
 
 def end_attempts(connection: Connection, records: Sequence[TrialRecord], end: str, moment: datetime) -> None:
