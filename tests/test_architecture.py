@@ -21,7 +21,8 @@ FLOORS = [
     ["tuner.objectives"],
     ["tuner.definition"],
     ["tuner.trial"],
-    ["tuner.errors", "tuner.settings", "tuner.client", "tuner"],
+    ["tuner.client"],
+    ["tuner.errors", "tuner.settings", "tuner"],
 ]
 
 # What only some rooms may import from outside.
@@ -34,6 +35,7 @@ RESERVED = {
     "uvicorn": {"tuner.cli", "api"},
     "click": {"tuner.cli"},
     "rich": {"tuner.cli"},
+    "httpx": {"tuner.client"},
 }
 
 WITHOUT_A_CLOCK = ["tuner.objectives", "tuner.descent", "tuner.analysis"]

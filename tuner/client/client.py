@@ -1,0 +1,207 @@
+"""The client: where a service is, and how patient to be with it."""
+
+import atexit
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from tuner.client import space
+from tuner.client.joining import open_study
+from tuner.client.leases import leases
+from tuner.client.rounds import Rounds
+from tuner.client.study import Study
+from tuner.client.terms import Terms
+from tuner.client.transport import Transport, in_path
+from tuner.client.trial import UNSEEN, Trial
+from tuner.client.unwinding import exits, passed, printed
+from tuner.errors import InvalidInput
+
+_clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
+
+
+class Client:
+    """A Tuner service, for training programs. Importing and making it connects to nothing.
+
+    Use it from any thread. A forked child may go on using it: it gets connections, threads and leases of its own, and
+    the parent's trials stay the parent's. ``with Client(…) as client:`` closes it at the end.
+
+    Args:
+        url: of the service: ``http://127.0.0.1:8000``.
+        headers: sent with every request.
+        timeout: seconds for each try of a request to connect, and for each wait for data.
+        patience: seconds for which a request that is not answered, or answered 502, 503 or 504, is made again.
+        worker: shown beside the trials; by default the host's name and the process's number.
+        lease_seconds: after which a trial that nothing is heard of is given to somebody else. 1 … 86,400.
+        progress_deadline: seconds without a report, a step of `Trial.range` or a look at `Trial.should_stop` after
+            which a lease is not renewed, since the program hangs. They run from the first such sign: a trial that never
+            gives one is taken to be silent, not hanging. None: no limit.
+        report_every: seconds between sending what was reported.
+
+    Raises:
+        InvalidInput: the URL or a number is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
+        patience: float = 300.0,
+        worker: str | None = None,
+        lease_seconds: float = 60.0,
+        progress_deadline: float | None = 3600.0,
+        report_every: float = 1.0,
+    ) -> None:
+        for name, value in (("timeout", timeout), ("lease_seconds", lease_seconds), ("report_every", report_every)):
+            if not value > 0:
+                raise InvalidInput.at(name, f"must be greater than 0, is {value}")
+        self._transport = Transport(url, headers=headers or {}, timeout=timeout, patience=patience)
+        self._worker = worker
+        self._lease_seconds = lease_seconds
+        self._progress_deadline = progress_deadline
+        self._rounds = Rounds(report_every)
+        self._running: weakref.WeakSet[Trial] = weakref.WeakSet()
+        _clients.add(self)
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._transport.url}>"
+
+    def study(
+        self,
+        name: str,
+        search_space: Mapping[str, space.Spec] | None = None,
+        *,
+        goal: str | Mapping[str, Any] | None = None,
+        sampler: str | Mapping[str, Any] | None = None,
+        pruner: str | Mapping[str, Any] | None = None,
+        trials: int | None = None,
+        gradient_evaluations: int | None = None,
+        seconds: float | None = None,
+        parallel_trials: int | None = None,
+        failed_trials: int | None = None,
+        notes: str | None = None,
+        tags: Sequence[str] | None = None,
+        **parameters: space.Spec,
+    ) -> Study:
+        """Create a study, join it, or extend its budget: the same call from every process.
+
+        Where a study of that name exists, what is left out here is taken from it; ``client.study(name)`` joins it
+        whatever it is. A higher budget is raised there, a lower one joins as it is.
+
+        Args:
+            name: lower-case letters, digits, ``.``, ``_``, ``-``.
+            search_space: parameters by name, where a name is no Python identifier or one of those below.
+            parameters: ``learning_rate=(1e-5, 1e-1)`` (real, log scale), ``steps=(100, 5000)`` (whole numbers),
+                ``momentum=(0.0, 0.99)`` (real where an end is, linear), ``decay=log(1e-6, 1e-2)``,
+                ``batch_size=[32, 64]`` (one of these), ``layers=3`` (fixed).
+            goal: ``"minimize loss"`` (the default), ``"maximize accuracy"``.
+            sampler: a registered sampler, or its name, seed and settings: ``{"name": "tpe", "seed": 3}``.
+            pruner: a registered pruner likewise; none by default.
+            trials: how many at most; 100 where nothing else is limited either.
+            gradient_evaluations: how many steps of all trials together at most.
+            seconds: of wall time, from the first trial on.
+            parallel_trials: how many at once.
+            failed_trials: at how many the study ends.
+            notes: free text, of a study that is created.
+            tags: short texts, likewise.
+
+        Raises:
+            StudyExists: it exists and differs in more than its budget; the message names the fields.
+            StudyNotFound: it does not exist, and no parameters are given.
+            InvalidInput: something of it cannot be; the error names the field.
+            ServiceUnreachable: no answer.
+        """
+        said = space.definition(
+            name,
+            {**(search_space or {}), **parameters},
+            {
+                "trials": trials,
+                "gradient_evaluations": gradient_evaluations,
+                "seconds": seconds,
+                "parallel_trials": parallel_trials,
+                "failed_trials": failed_trials,
+            },
+            goal_spec=goal,
+            sampler=sampler,
+            pruner=pruner,
+            notes=notes,
+            tags=tags,
+        )
+        document = open_study(self._transport, said)
+        wanted = document["definition"]["goal"]
+        metric = wanted.get("minimize") or wanted.get("maximize")
+        terms = Terms(
+            self._transport,
+            self._rounds,
+            f"/v1/studies/{in_path(name)}",
+            metric if isinstance(metric, str) else None,
+            self._lease_seconds,
+            self._progress_deadline,
+            self._running,
+        )
+        return Study(terms, document, self._worker)
+
+    def close(self) -> None:
+        """Give back the trials that have no result, and close the connections. The next call would open new ones."""
+        self._leave(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        for trial in list(self._running):
+            trial.settle(error)
+        self._transport.close()
+        leases.rest()
+
+    def _after_fork(self) -> None:
+        self._transport.after_fork()
+        self._rounds.after_fork()
+        self._running.clear()
+
+
+def _at_exit() -> None:
+    """Settle what the program leaves: failed for the exception that it died of, given back otherwise."""
+    died_of = printed()
+    for client in list(_clients):
+        for trial in list(client._running):
+            trial.settle(*_end_of(trial, died_of))
+        client.close()
+    leases.end()
+
+
+def _end_of(trial: Trial, died_of: BaseException | None) -> tuple[BaseException | None, str | None]:
+    """The exception and the reason with which a trial ends that the program leaves when it ends itself."""
+    if trial.left is None:
+        return (died_of if died_of is not None and _knew(died_of, trial) else None), None
+    error = None if died_of is None else passed(trial.left, died_of)
+    return error, UNSEEN if error is None and not exits(trial.left) else None
+
+
+def _knew(error: BaseException, trial: Trial) -> bool:
+    """Whether an exception came through a frame that knew the trial."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if any(value is trial for value in list(traceback.tb_frame.f_locals.values())):
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _after_fork() -> None:
+    leases.after_fork()
+    for client in list(_clients):
+        client._after_fork()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

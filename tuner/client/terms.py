@@ -1,0 +1,29 @@
+"""On which terms a process runs the trials of a study: what they all share."""
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tuner.client.rounds import Rounds
+from tuner.client.transport import Transport
+
+if TYPE_CHECKING:
+    from tuner.client.trial import Trial
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms this process runs a study's trials.
+
+    path: of the study. goal: the metric that the study is about. lease_seconds: of each lease. progress_deadline:
+    seconds without a sign of progress after which a lease is not renewed; they run from the first sign. running: the
+    trials that have no result yet.
+    """
+
+    transport: Transport
+    rounds: Rounds
+    path: str
+    goal: str | None
+    lease_seconds: float
+    progress_deadline: float | None
+    running: "weakref.WeakSet[Trial]"
