@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
+# Arrays of this size are done before a second thread has begun.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import keras
 import numpy as np

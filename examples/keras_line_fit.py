@@ -9,6 +9,8 @@ import os
 import sys
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
+# Arrays of this size are done before a second thread has begun.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import keras
 import numpy as np
