@@ -1,4 +1,4 @@
-"""Keras: learning rate and steps for a small network on the breast cancer data, against the default rate of Keras's SGD.
+"""Keras: learning rate and steps for a small network on the breast cancer data, against SGD's default rate.
 
 Run it as ``python -m examples.keras_breast_cancer``; `examples/README.md` says what to look at.
 """
@@ -6,6 +6,7 @@ Run it as ``python -m examples.keras_breast_cancer``; `examples/README.md` says 
 import os
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 # Arrays of this size are done before a second thread has begun.
@@ -60,21 +61,15 @@ def network(seed: int, learning_rate: float | None) -> keras.Model:
     return model
 
 
-class Enough(keras.callbacks.Callback):
-    """Ends a training after so many updates."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self._left = steps
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        self._left -= 1
-        self.model.stop_training = self._left == 0
-
-
 def tested(train: Part, test: Part, seed: int, learning_rate: float | None, steps: int) -> str:
+    """How a network does on the test rows after so many updates."""
     model = network(seed, learning_rate)
-    model.fit(train.x, train.y, batch_size=BATCH, epochs=steps, verbose=0, callbacks=[Enough(steps)])
+
+    def stop(*_: Any, **__: Any) -> None:
+        model.stop_training = int(model.optimizer.iterations) >= steps
+
+    enough = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+    model.fit(train.x, train.y, batch_size=BATCH, epochs=steps, verbose=0, callbacks=[enough])
     loss, accuracy = model.evaluate(test.x, test.y, verbose=0)
     return f"loss {loss:.4f}, accuracy {accuracy:.3f}"
 
@@ -104,9 +99,8 @@ def main() -> int:
                 )
                 loss = history.history["val_loss"][-1]
                 trial.tell(val_loss=loss, val_accuracy=history.history["val_accuracy"][-1])
-                print(
-                    f"trial {trial.number:2}: rate {trial.learning_rate:8.2g}, {trial.steps:3} steps: val_loss {loss:.4f}"
-                )
+                point = f"rate {trial.learning_rate:8.2g}, {trial.steps:3} steps"
+                print(f"trial {trial.number:2}: {point}: val_loss {loss:.4f}")
         best = study.best
     rate, steps = best.learning_rate, best.steps
     default = float(keras.optimizers.SGD().learning_rate)

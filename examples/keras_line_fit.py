@@ -86,7 +86,9 @@ def main() -> int:
         best = study.best
     own = keras.optimizers.SGD().learning_rate
     lowest = np.mean((y - np.polyval(np.polyfit(x[:, 0], y[:, 0], 1), x)) ** 2)
-    print(f"\nKeras {keras.__version__} on {keras.backend.backend()}, loss after {STEPS} steps; the least is {lowest:.4g}")
+    print(
+        f"\nKeras {keras.__version__} on {keras.backend.backend()}, loss after {STEPS} steps; the least is {lowest:.4g}"
+    )
     print(f"Keras's default rate {float(own):g}: {descend(line(), x, y, STEPS):.4g}")
     print(f"the rate found, {best.learning_rate:.4f}: {descend(line(best.learning_rate), x, y, STEPS):.4g}")
     return 0

@@ -1,4 +1,4 @@
-"""Many processes, one study: trainers that know nothing of each other share a budget, on PostgreSQL and a service of two.
+"""Many processes, one study: trainers share its budget, on PostgreSQL and a service of two processes.
 
 Run it as ``python -m examples.many_processes``; `examples/README.md` says what to look at.
 """
@@ -15,23 +15,26 @@ from pathlib import Path
 from examples.serving import address, arguments
 from tuner.client import Client, Study
 
-NAME = "many-processes"
 TRIALS = 100
 TRAINERS = 6
-STABLE_BELOW = 2.0 / 3.0
-"""Rates at which descent on f(x) = 3/2 · x² converges."""
 
 
-def open_study(client: Client) -> Study:
+def open_study(client: Client, seed: int) -> Study:
     """The same call in every process: one of them creates the study, the others join it."""
-    return client.study(NAME, learning_rate=(1e-3, 1.0), steps=(10, 100), sampler="tpe", trials=TRIALS)
+    return client.study(
+        f"many-processes-{seed}",
+        learning_rate=(1e-3, 1.0),
+        steps=(10, 100),
+        sampler={"name": "tpe", "seed": seed},
+        trials=TRIALS,
+    )
 
 
-def train(url: str) -> None:
+def train(url: str, seed: int) -> None:
     """What each trainer does: descend on f(x) = 3/2 · x² from 1, until the study has nothing left to give."""
     ran = 0
     with Client(url) as client:
-        for trial in open_study(client):
+        for trial in open_study(client, seed):
             with trial:
                 x = 1.0
                 trial.report(0, loss=1.5 * x**2)
@@ -63,7 +66,11 @@ def service(url: str | None, database_url: str | None) -> Iterator[str]:
     if url is not None:
         yield url
     elif database_url is not None:
-        subprocess.run([sys.executable, "-m", "tuner", "migrate", "--database-url", database_url], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "tuner", "migrate", "--database-url", database_url],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         with address(None, "--processes", "2", "--database-url", database_url) as served:
             yield served
     else:
@@ -77,23 +84,23 @@ def main() -> int:
     parser.add_argument("--train", action="store_true", help="be a trainer of the service at --url")
     chosen = parser.parse_args()
     if chosen.train:
-        train(chosen.url)
+        train(chosen.url, chosen.seed)
         return 0
     with service(chosen.url, chosen.database_url) as url:
-        command = [sys.executable, "-m", "examples.many_processes", "--train", "--url", url]
+        command = [sys.executable, "-m", "examples.many_processes", "--train", "--url", url, "--seed", str(chosen.seed)]
         trainers = [subprocess.Popen(command) for _ in range(TRAINERS)]
         if any(trainer.wait() for trainer in trainers):
             return 1
         with Client(url) as client:
-            study = client.study(NAME)
+            study = open_study(client, chosen.seed)
             trials, best = study.trials(), study.best
             print(f"\nthe study is {study.state}")
-    numbers = [trial.number for trial in trials]
-    print(f"{len(trials)} trials of {TRIALS}, numbered {numbers[0]} to {numbers[-1]}, each once: "
-          f"{sorted(numbers) == list(range(TRIALS))}")
-    print(f"states: {dict(Counter(trial.state for trial in trials))}; attempts: {dict(Counter(trial.attempt for trial in trials))}")
+    once = sorted(trial.number for trial in trials) == list(range(TRIALS))
+    print(f"{len(trials)} trials of {TRIALS}; the numbers 0 to {TRIALS - 1}, each once: {'yes' if once else 'no'}")
+    for name, values in (("states", [one.state for one in trials]), ("attempts", [one.attempt for one in trials])):
+        print(f"{name}: {', '.join(f'{value} {count} times' for value, count in Counter(values).items())}")
     print(f"processes that ran them: {len({trial.worker for trial in trials})}")
-    print(f"best: rate {best.learning_rate:.3g} (stable below {STABLE_BELOW:.3g}), loss {(best.values or {})['loss']:.3g}")
+    print(f"best: rate {best.learning_rate:.3g}; the fastest is 1/3, the limit 2/3")
     return 0
 
 

@@ -21,7 +21,7 @@ STEPS = 600
 
 BATCH = 64
 TRIALS = 25
-RULES: dict[str, type[torch.optim.Optimizer]] = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
+RULES: dict[str, type[torch.optim.SGD | torch.optim.Adam]] = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
 FINAL_SEEDS = range(100, 105)
 """Of the comparison: none of them took part in the search."""
 
@@ -73,7 +73,7 @@ def measure(model: nn.Module, part: tuple[Tensor, Tensor]) -> tuple[float, float
 def trained(data: Digits, seed: int, rule: str, learning_rate: float, steps: int) -> nn.Module:
     """A network after so many steps."""
     model = network(seed)
-    optimizer = RULES[rule](model.parameters(), lr=learning_rate)  # type: ignore[call-arg]  # each of ours has it
+    optimizer = RULES[rule](model.parameters(), lr=learning_rate)
     loader = batches(data, seed)
     made = 0
     while made < steps:
@@ -99,7 +99,7 @@ def search(url: str, data: Digits, rule: str, seed: int) -> tuple[float, int]:
         for trial in study:
             with trial:
                 model = network(seed)
-                optimizer = RULES[rule](model.parameters(), lr=trial.learning_rate)  # type: ignore[call-arg]
+                optimizer = RULES[rule](model.parameters(), lr=trial.learning_rate)
                 loop = TrainingLoop(trial, batches(data, seed))
                 for step, (inputs, labels) in loop:
                     loop.report(loss=update(model, optimizer, inputs, labels))
@@ -125,8 +125,10 @@ def main() -> int:
         found = {rule: search(url, data, rule, chosen.seed) for rule in RULES}
     print(f"PyTorch {torch.__version__.partition('+')[0]}; {len(data.test[1])} test images, never looked at so far")
     for rule, (learning_rate, steps) in found.items():
-        default = RULES[rule]([torch.zeros(1)]).defaults["lr"]  # type: ignore[call-arg]
-        print(f"\n{rule:<6} {f'default rate {default:g}, {STEPS} steps':<32}found rate {learning_rate:.2g}, {steps} steps")
+        default = RULES[rule]([torch.zeros(1)]).defaults["lr"]
+        print(
+            f"\n{rule:<6} {f'default rate {default:g}, {STEPS} steps':<32}found rate {learning_rate:.2g}, {steps} steps"
+        )
         for seed in FINAL_SEEDS:
             networks = trained(data, seed, rule, default, STEPS), trained(data, seed, rule, learning_rate, steps)
             results = ["loss {:.4f}, accuracy {:.3f}".format(*measure(network, data.test)) for network in networks]

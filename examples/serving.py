@@ -28,10 +28,12 @@ def address(url: str | None, *options: str) -> Iterator[str]:
     if url is not None:
         yield url
         return
-    with tempfile.TemporaryDirectory(prefix="tuner-example-") as directory:
+    with (
+        tempfile.TemporaryDirectory(prefix="tuner-example-") as directory,
         # The last one given counts: an example may bring a database of its own.
-        with running(["--database-url", f"sqlite:///{directory}/tuner.db", *options]) as served:
-            yield served
+        running(["--database-url", f"sqlite:///{directory}/tuner.db", *options]) as served,
+    ):
+        yield served
 
 
 @contextmanager

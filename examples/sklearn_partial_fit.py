@@ -3,9 +3,13 @@
 Run it as ``python -m examples.sklearn_partial_fit``; `examples/README.md` says what to look at.
 """
 
+import os
 import sys
 import warnings
 from typing import Any
+
+# Arrays of this size are done before a second thread has begun.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import sklearn

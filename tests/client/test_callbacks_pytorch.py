@@ -1,13 +1,13 @@
-"""The PyTorch loop: its steps against a closed form, with tensors where PyTorch is installed and with floats anywhere."""
+"""The PyTorch loop: its steps against a closed form, with floats anywhere, with tensors where PyTorch is installed."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from tests.client.descending import CURVATURE, RATE, curve, loss_after, one_trial
-from tests.worker.running import eventually
 from tuner.client import Client, Trial
 from tuner.client.pytorch import TrainingLoop
 from tuner.errors import InvalidInput
@@ -149,13 +149,18 @@ def test_a_tensor_that_is_no_scalar_is_refused_with_its_shape(torch: ModuleType,
 
 def test_tensors_are_fetched_together(torch: ModuleType, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
-    tolist, item, as_float = torch.Tensor.tolist, torch.Tensor.item, torch.Tensor.__float__
-    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: fetched.append(tensor.numel()) or tolist(tensor))
-    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: fetched.append(1) or item(tensor))
-    monkeypatch.setattr(torch.Tensor, "__float__", lambda tensor: fetched.append(1) or as_float(tensor))
+
+    def watched(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def call(tensor: Any) -> Any:
+            fetched.append(tensor.numel())
+            return method(tensor)
+
+        return call
+
+    for name in ("tolist", "item", "__float__"):
+        monkeypatch.setattr(torch.Tensor, name, watched(getattr(torch.Tensor, name)))
     trial = one_trial(client, 25)
     loop = TrainingLoop(trial, [None], every=10)
     for step, _ in loop:
         loop.report(loss=torch.tensor(float(step)))
     assert fetched == [10, 10, 5]
-    eventually(lambda: trial.flush() is None)

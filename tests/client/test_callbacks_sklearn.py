@@ -64,7 +64,8 @@ def test_each_call_gets_the_next_batch_and_the_arguments(client: Client, url: st
         trial, estimator, [("a", 1), ("b", 2)], lambda model: len(model.calls), metric="calls", every=2, classes=[0]
     )
     assert found == 5
-    assert estimator.calls == [(name, number, {"classes": [0]}) for name, number in [*[("a", 1), ("b", 2)] * 2, ("a", 1)]]
+    named = {"classes": [0]}
+    assert estimator.calls == [("a", 1, named), ("b", 2, named), ("a", 1, named), ("b", 2, named), ("a", 1, named)]
     trial.flush()
     assert curve(url, "calls") == {2: 2.0, 4: 4.0, 5: 5.0}
 
@@ -102,12 +103,11 @@ def test_training_that_leaves_the_finite_numbers_is_a_result(client: Client, url
     trial = one_trial(client, 1000)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(50, 5))
+    y = x.sum(axis=1)
     model = MLPRegressor(solver="sgd", learning_rate_init=1e3, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        loss = partial_fit(
-            trial, model, [(x, x.sum(axis=1))], lambda model: ((model.predict(x) - x.sum(axis=1)) ** 2).mean(), every=100
-        )
+        loss = partial_fit(trial, model, [(x, y)], lambda model: ((model.predict(x) - y) ** 2).mean(), every=100)
     assert math.isnan(loss)
     assert trial.stop_reason is not None
     assert trial.stop_reason.startswith("loss is NaN at step ")

@@ -29,7 +29,7 @@ class TrainingLoop(Generic[Batch]):
     """The updates of a trial: iterating gives ``(step, batch)`` for each of 1 … ``trial.steps``, unless it should stop.
 
     Reported tensors are copied where they are, on the GPU, and fetched every so many steps, all at once. So a loss that
-    is not finite stops the loop up to ``every`` steps late. What waits is sent at the end of the loop, whatever ends it.
+    is not finite stops the loop up to ``every`` steps late. What waits is passed on when the loop ends, any way.
 
     Args:
         trial: whose study has a parameter ``steps``.
