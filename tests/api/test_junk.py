@@ -122,6 +122,7 @@ def test_points_changes_and_leases(client: httpx.Client, point: Any, changes: An
     send(client, "/v1/studies/resnet", changes, method="PATCH")
     send(client, "/v1/studies/resnet/trials/0:heartbeat", held)
     send(client, "/v1/studies/resnet/trials/0:release", held)
+    send(client, "/v1/studies/resnet/trials/0:exclude", held)
     strict(client.get("/v1/studies/resnet"))
     strict(client.get("/v1/studies/resnet/trials?page_size=1000"))
 
@@ -142,7 +143,8 @@ def test_bytes(client: httpx.Client, body: bytes) -> None:
     name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
     number=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12),
     query=st.dictionaries(
-        st.sampled_from(["page_size", "page_token", "state", "text", "max_points", "x"]), st.text(max_size=12)
+        st.sampled_from(["page_size", "page_token", "state", "text", "max_points", "updated_after", "fields", "x"]),
+        st.text(max_size=12),
     ),
 )
 def test_addresses(client: httpx.Client, name: str, number: str, query: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.client.faulty import LOST_ANSWER, LOST_REQUEST, Fault, Faulty
 from tests.worker.running import eventually
 from tuner.client import Client
-from tuner.errors import LeaseLost
+from tuner.errors import LeaseLost, StudyExists
 
 
 def curves(url: str, number: int = 0) -> dict[str, dict[Any, Any]]:
@@ -41,6 +41,36 @@ def test_curves_hold_what_is_not_finite(client: Client, url: str) -> None:
     assert trial.stop_reason == "loss is Infinity at step 1"
     trial.tell(loss=math.nan)
     assert curves(url) == {"loss": {0: 1.0, 1: "Infinity", 2: "NaN", 3: "-Infinity"}}
+
+
+def test_the_services_pruner_stops_a_loop_and_the_trial_is_pruned(client: Client) -> None:
+    study = client.study(
+        "s",
+        learning_rate=(1e-4, 1.0),
+        steps=100,
+        sampler="random",
+        pruner={"name": "median", "settings": {"n_startup_trials": 3}},
+        trials=5,
+    )
+    ran = []
+    for trial in study:
+        good = trial.number < 3
+        for step in trial.range():
+            trial.report(step, loss=1.0 if good else 2.0)
+            # A training step takes longer than this does.
+            trial.flush()
+            if trial.should_stop:
+                break
+        ran.append(step)
+        told = trial.tell(loss=1.0 if good else 2.0)
+        assert told.state == ("complete" if good else "pruned")
+        assert told.reason == trial.stop_reason
+    assert ran[:3] == [100] * 3
+    assert max(ran[3:]) < 100
+    again = client.study("s", pruner="median", trials=5)
+    assert again.state == "completed"
+    with pytest.raises(StudyExists, match="pruner"):
+        client.study("s", pruner="asha")
 
 
 def test_a_second_attempt_has_a_curve_of_its_own(client: Client, url: str) -> None:

@@ -227,7 +227,7 @@ def test_where_no_process_can_be_started_a_thread_renews(
 def test_a_renewal_that_fails_is_tried_again(sweeping_url: str) -> None:
     from tests.client.faulty import LOST_REQUEST, Fault, Faulty
 
-    with Faulty(sweeping_url) as proxy, Client(proxy.url, lease_seconds=6) as client:
+    with Faulty(sweeping_url) as proxy, Client(proxy.url, lease_seconds=3) as client:
         study = client.study("s", learning_rate=0.1, steps=1, sampler="random")
         faults = [LOST_REQUEST, Fault(503), Fault(500)]
         proxy.plan = lambda method, path: faults.pop() if faults and path.endswith(":heartbeat") else None

@@ -171,6 +171,17 @@ def test_a_program_whose_service_is_gone_ends_all_the_same(url: str) -> None:
     assert programs.trial(url)["state"] == "running"
 
 
+def test_a_program_without_a_service_does_not_wait_for_each_of_its_trials(url: str) -> None:
+    body = """
+        trials = study.ask(50)
+        client._transport.url = "http://127.0.0.1:9"
+        """
+    # Each would take 5 seconds, and a program that takes 60 is killed.
+    ended = programs.run(url, body)
+    assert ended.returncode == 0
+    assert ended.stderr.count("could not be settled") == 1
+
+
 def test_after_an_unanswered_tell_nothing_else_is_told(url: str) -> None:
     body = """
         client._transport.patience = 0.3

@@ -108,19 +108,22 @@ def test_points_are_sent_without_being_asked_for(trial: Trial, faulty: Faulty) -
     [
         (-1, {"loss": 1.0}, "steps"),
         (10**12 + 1, {"loss": 1.0}, "steps"),
+        (1.0, {"loss": 1.0}, "steps"),
         (1, {"loss": "1.0"}, "values.loss"),
         (1, {"loss": None}, "values.loss"),
         (1, {"loss": 1.0, "b": True}, "values.b"),
         (1, {"a b": 1.0}, "values.a b"),
     ],
 )
-def test_what_is_no_point_is_refused_at_once(trial: Trial, step: int, values: dict[str, Any], field: str) -> None:
+def test_what_is_no_point_is_refused_at_once(trial: Trial, step: Any, values: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         trial.report(step, values)
     assert [error.field for error in refused.value.fields] == [field]
 
 
-@pytest.mark.parametrize("fault", [LOST_REQUEST, Fault(503), Fault(504)], ids=lambda fault: str(fault.status))
+@pytest.mark.parametrize(
+    "fault", [LOST_REQUEST, Fault(503), Fault(500), Fault(404, body=b"<html>")], ids=lambda fault: str(fault.status)
+)
 def test_while_the_service_is_away_points_are_kept(
     trial: Trial, faulty: Faulty, answers: Answers, fault: Fault
 ) -> None:

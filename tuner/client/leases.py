@@ -193,11 +193,12 @@ class Leases:
                     lost(message["detail"])
         if process is None:
             return
+        ended = process.wait()
         with self._lock:
             if self._process is not process:
                 return
-        # Something may kill it before it has said a word; that is not its fault.
-        self._works = process.wait() < 0 or ready
+            # Something may kill it before it has said a word; that is not its fault.
+            self._works = ready or ended < 0
         time.sleep(max(0.0, self._started + RESTART_AFTER - time.monotonic()))
         with self._lock:
             if self._process is not process:

@@ -3,12 +3,30 @@
 import math
 import re
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 from tuner.errors import InvalidInput
 
+LARGEST_STEP = 10**12
+
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 """What a metric may be called."""
+
+
+def as_step(step: Any) -> int:
+    """A step; a whole number of another library is asked for its number.
+
+    Raises:
+        InvalidInput: at ``steps``; it is none.
+    """
+    try:
+        number = index(step)
+    except TypeError:
+        raise InvalidInput.at("steps", f"must be a whole number, is {step!r}") from None
+    if not 0 <= number <= LARGEST_STEP:
+        raise InvalidInput.at("steps", f"must lie in [0, {LARGEST_STEP}], is {number}")
+    return number
 
 
 def as_float(value: Any) -> float:

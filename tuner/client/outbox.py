@@ -9,10 +9,9 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Callable, Mapping
-from operator import index
 from typing import Any
 
-from tuner.client.errors import ServiceUnreachable
+from tuner.client.errors import ServiceUnreachable, UnexpectedAnswer
 from tuner.client.metrics import NAME, encoded
 from tuner.client.transport import Message, Transport, document_of
 from tuner.errors import Conflict, InvalidInput, StudyNotFound, TrialNotFound, TunerError
@@ -24,8 +23,6 @@ MANY = 10_000
 
 MOST = 50_000
 """Values in one request; the service takes twice as many."""
-
-LARGEST_STEP = 10**12
 
 
 class _Block:
@@ -83,11 +80,8 @@ class Outbox:
         """Keep a point to be sent; whether many wait.
 
         Raises:
-            InvalidInput: at ``steps`` or ``values.<metric>``.
+            InvalidInput: at ``values.<metric>``, which no metric may be called.
         """
-        step = index(step)
-        if not 0 <= step <= LARGEST_STEP:
-            raise InvalidInput.at("steps", f"must lie in [0, {LARGEST_STEP}], is {step}")
         names = tuple(values)
         with self._lock:
             if self.closed:
@@ -129,6 +123,9 @@ class Outbox:
                     self.close()
                     self._over(str(error))
                 except TunerError as error:
+                    if isinstance(error, UnexpectedAnswer) and patience is None:
+                        # A proxy's page, or a fault of the service: there is time to see whether it passes.
+                        raise ServiceUnreachable(str(error)) from error
                     # The service would say the same again, and what comes after may be better.
                     logger.error("points of %s were refused: %s", self._path, error)  # noqa: TRY400
                     self.refused = error

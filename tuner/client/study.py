@@ -174,7 +174,7 @@ def _settle_later(trial: Trial, traceback: TracebackType, thread: int) -> None:
     trial.left = None
 
 
-def _in_thread(work: Callable[..., None], *arguments: Any) -> threading.Thread | None:
+def _in_thread(work: Callable[..., object], *arguments: Any) -> threading.Thread | None:
     thread = threading.Thread(target=work, args=arguments, name="tuner-settle", daemon=True)
     try:
         thread.start()

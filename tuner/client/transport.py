@@ -99,7 +99,7 @@ class Transport:
         deadline = time.monotonic() + patience
         for tries in count():
             try:
-                return self.attempt(message)
+                return self.attempt(message, timeout=min(self.timeout, max(1.0, patience)))
             except ServiceUnreachable as failure:
                 seconds = pause(tries, failure.retry_after)
                 if time.monotonic() + seconds > deadline:
@@ -110,8 +110,8 @@ class Transport:
             time.sleep(seconds)
         raise AssertionError
 
-    def attempt(self, message: Message) -> httpx.Response:
-        """One try.
+    def attempt(self, message: Message, *, timeout: float | None = None) -> httpx.Response:
+        """One try, with the transport's own timeout where None is given.
 
         Raises:
             ServiceUnreachable: it may be made again.
@@ -120,7 +120,11 @@ class Transport:
         http = self._http = self._http or httpx.Client(headers=self.headers, timeout=self.timeout)
         try:
             response = http.request(
-                message.method, self.url + message.path, content=message.body, headers=message.headers
+                message.method,
+                self.url + message.path,
+                content=message.body,
+                headers=message.headers,
+                timeout=timeout or self.timeout,
             )
         except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError) as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 
 from tuner.client.errors import ServiceUnreachable
 from tuner.client.leases import leases, renewal
-from tuner.client.metrics import encoded, numbers
+from tuner.client.metrics import as_step, encoded, numbers
 from tuner.client.outbox import Outbox
 from tuner.client.parameters import Parameterised, ParameterValue
 from tuner.client.snapshot import TrialSnapshot
@@ -122,14 +122,16 @@ class Trial(Parameterised):
         if self._outbox.refused is not None:
             refused, self._outbox.refused = self._outbox.refused, None
             raise refused
+        step = as_step(step)
         found = numbers({**values, **metrics} if values else metrics)
-        if self._outbox.append(step, found):
-            self._terms.rounds.hurry()
         self._stirred = True
         self._last_step = max(self._last_step, step)
         goal = found.get(self._terms.goal or "")
         if goal is not None and not math.isfinite(goal):
+            # Noted before the service can answer that it has seen it, too, which would look like a pruner's word.
             self._ask_to_stop(_Stop.DIVERGED, f"{self._terms.goal} is {encoded(goal)} at step {step}")
+        if self._outbox.append(step, found):
+            self._terms.rounds.hurry()
 
     @property
     def should_stop(self) -> bool:
@@ -237,18 +239,22 @@ class Trial(Parameterised):
         self._end(wait=True)
         self._terms.transport.write(f"{self._path}:release", {"attempt": self.attempt}, patience=patience)
 
-    def settle(self, error: BaseException | None, reason: str | None = None) -> None:
+    def settle(self, error: BaseException | None, reason: str | None = None) -> bool:
         """End a trial that its program has left: failed for an exception or a reason, given back otherwise.
 
-        Nothing is raised: what could not be told is logged, and the lease runs out.
+        Nothing is raised: what could not be told is logged, and the lease runs out. Whether the service answered.
         """
         if self._process != os.getpid():
-            return
+            return True
         with self._settling:
-            if not self._ended:
-                self._settle(error, reason)
+            return self._ended or self._settle(error, reason)
 
-    def _settle(self, error: BaseException | None, reason: str | None) -> None:
+    def let_go(self) -> bool:
+        """Renew the lease no more, and say nothing."""
+        self._end()
+        return False
+
+    def _settle(self, error: BaseException | None, reason: str | None) -> bool:
         try:
             # After a lost lease there is nothing to say; after an unanswered tell nobody knows what was stored.
             if not self.lease_lost and not isinstance(error, ServiceUnreachable):
@@ -260,6 +266,9 @@ class Trial(Parameterised):
                     self._tell({}, "failed", reason, LAST_PATIENCE)
         except TunerError as failure:
             logger.warning("trial %s could not be settled: %s", self.number, failure)
+            return not isinstance(failure, ServiceUnreachable)
+        else:
+            return True
         finally:
             self._end()
 
