@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test check format bench lock openapi clean
+.PHONY: help setup run test test-faults check format bench lock openapi clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ run: $(READY)  ## start the service and run three studies over HTTP (ONCE=1: exi
 
 test: $(READY)  ## all tests, on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+test-faults: $(READY)  ## the long version of tests/faults: many more crashes, kills, lost answers
+	FAULTS=long $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal --timeout 3600
 
 check: $(READY)  ## lint and types
 	$(BIN)/ruff check .

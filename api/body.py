@@ -107,25 +107,36 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_parsed(request: Request) -> Response:
-            body = await request.body() if self.body_field is not None else b""
-            if not body:
-                return await handle(request)
-            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if media_type != "application/json":
-                given = media_type or "of no declared type"
-                raise Refused(415, CODES[415], f"The body is {given}; send it with Content-Type: application/json.")
-            return await handle(_ParsedRequest(request, body))
+            document = await read_document(request) if self.body_field is not None else None
+            return await handle(request if document is None else _ParsedRequest(request, *document))
 
         return handle_parsed
+
+
+async def read_document(request: Request) -> tuple[Any, bytes] | None:
+    """The document in a request's body, and its bytes; None where there is no body.
+
+    Raises:
+        Refused: it does not say that it is JSON, or is none.
+        InvalidInput: as `parse`.
+    """
+    body = await request.body()
+    if not body:
+        return None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        given = media_type or "of no declared type"
+        raise Refused(415, CODES[415], f"The body is {given}; send it with Content-Type: application/json.")
+    return parse(body), body
 
 
 class _ParsedRequest(Request):
     """A request whose body has been read already, and is parsed by our rules."""
 
-    def __init__(self, request: Request, body: bytes) -> None:
+    def __init__(self, request: Request, document: Any, body: bytes) -> None:
         super().__init__(request.scope, request.receive)
+        self._document = document
         self._read = body
-        self._document = parse(body)
 
     async def body(self) -> bytes:
         return self._read

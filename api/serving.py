@@ -61,6 +61,7 @@ class Writer:
 KeyHeader = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         min_length=1,
         max_length=255,
         pattern="^[!-~]+$",
@@ -92,7 +93,7 @@ async def request_key(request: Request, idempotency_key: KeyHeader = None) -> Ke
 
 
 async def writer(request: Request, idempotency_key: KeyHeader = None) -> Writer:
-    """The service's writer, for this request: one dependency where every one takes its time."""
+    """The service's writer, for this request."""
     return Writer(request.app.state.service, await request_key(request, idempotency_key))
 
 

@@ -14,7 +14,10 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -32,7 +35,7 @@ from tuner.search.sight import Listed
 from tuner.storage.frozen import distributions
 
 _TRIALS = 60
-_MANY_TRIALS = 1000
+_MANY_TRIALS = 2000
 _SEEDS = 20
 _SIGNIFICANT = 0.05
 _LOWEST_RATE, _HIGHEST_RATE = 1e-4, 10.0
@@ -117,8 +120,11 @@ def _short(problem: Problem) -> Measurement:
 
 
 def _long(problem: Problem) -> Measurement:
-    ours = np.array([best_of_ours(problem, seed, _MANY_TRIALS, 1) for seed in range(_SEEDS)])
-    theirs = np.array([best_of_optuna(problem, seed, _MANY_TRIALS) for seed in range(_SEEDS)])
+    # A process for each core: no time is measured here.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        our_losses = pool.map(partial(best_of_ours, problem, trials=_MANY_TRIALS, batch_size=1), range(_SEEDS))
+        their_losses = pool.map(partial(best_of_optuna, problem, trials=_MANY_TRIALS), range(_SEEDS))
+        ours, theirs = np.array(list(our_losses)), np.array(list(their_losses))
     worse = mannwhitneyu(ours, theirs, alternative="greater").pvalue
     return Measurement(
         f"median best loss of {_MANY_TRIALS:,} tpe trials over {_SEEDS} seeds, {problem.objective} with momentum: "

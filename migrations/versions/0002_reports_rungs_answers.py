@@ -16,7 +16,13 @@ def upgrade() -> None:
     op.add_column(
         "tuner_study", sa.Column("transaction_number", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
     )
-    op.create_index("ix_tuner_study_transaction_number", "tuner_study", ["transaction_number"], unique=False)
+    op.create_index(
+        "ix_tuner_study_transaction_number",
+        "tuner_study",
+        ["transaction_number"],
+        unique=False,
+        postgresql_using="brin",
+    )
     op.add_column("tuner_trial", sa.Column("last_step", sa.BigInteger(), nullable=True))
     op.add_column("tuner_trial", sa.Column("best_value", sa.Double(), nullable=True))
     op.add_column("tuner_trial", sa.Column("best_step", sa.BigInteger(), nullable=True))

@@ -33,8 +33,9 @@ def test_reported_points_are_counted_as_they_are_stored(served: Served) -> None:
     order = Order(served.port, "report", [study], clients=2, seconds=0.4, points=7, reports=3, period=0.02)
     tally = load(served, order)
     trials = served.get(f"/v1/studies/{study}/trials")["trials"]
-    curves = [served.get(f"/v1/studies/{study}/trials/{one['number']}/curve")["curves"]["loss"] for one in trials]
-    assert sum(curve["points"] for curve in curves) == tally.points[study] > 0
+    found = [served.get(f"/v1/studies/{study}/trials/{one['number']}/curve")["curves"] for one in trials]
+    # The time may be over before a trial has reported.
+    assert sum(curves["loss"]["points"] for curves in found if curves) == tally.points[study] > 0
 
 
 def test_a_loss_is_noticed(served: Served) -> None:

@@ -82,9 +82,9 @@ class TestTreeParzen:
         assert on_spread <= {one.number for one in shown}
 
     @pytest.mark.parametrize("multivariate", [True, False])
-    def test_chooses_what_optuna_does_while_the_study_is_no_longer_than_the_spread(self, multivariate: bool) -> None:
+    def test_chooses_what_optuna_does_while_the_study_is_no_longer_than_its_sight(self, multivariate: bool) -> None:
         definition = define("tpe", seed=4, settings={"multivariate": multivariate})
-        trials = random_study(definition, TreeParzen.spread)
+        trials = random_study(definition, TreeParzen.latest)
         trials = [one for one in trials if one.state != TrialState.WAITING]
         for one in trials:
             if one.state == TrialState.RUNNING:

@@ -205,6 +205,19 @@ class commits_held:  # noqa: N801 (reads like a function)
         self._commits._start()
 
 
+def test_a_submission_that_is_given_up_is_not_carried_out_and_the_writer_goes_on(
+    commits: GroupCommit, database: Database
+) -> None:
+    studies.create(database, external())
+    with commits_held(commits):
+        given_up, kept = commits.submit(Write("resnet", Ask())), commits.submit(Write("resnet", Ask()))
+        assert given_up.cancel()
+    assert isinstance(kept.result(), Asked)
+    assert not kept.cancel()
+    assert isinstance(commits.submit(Write("resnet", Ask())).result(), Asked)
+    assert study_of(database).trials["running"] == 2
+
+
 def test_closing_carries_out_what_was_submitted(database: Database) -> None:
     studies.create(database, external())
     commits = GroupCommit(database)

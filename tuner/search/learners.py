@@ -48,10 +48,10 @@ class TreeParzen(Learner):
     estimator. Points of a batch that are not evaluated yet count among the bad ones, so that a batch spreads out.
     """
 
-    best: ClassVar[int] = 200
+    best: ClassVar[int] = 100
     """Optuna's good trials are 25 at most; where those behind them lie says where it need not go again."""
 
-    latest: ClassVar[int] = 100
+    latest: ClassVar[int] = 1000
     """Those with most weight, and where the search is now."""
 
     spread: ClassVar[int] = 256

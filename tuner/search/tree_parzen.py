@@ -39,13 +39,18 @@ class DirectTPESampler(TPESampler):
     def _sample(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """The best of the candidates drawn from the density of the good trials."""
         shown = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        others = [one for one in shown if one._trial_id != trial._trial_id]
-        if any(one.intermediate_values or _is_constrained(one) for one in others):
+        if any(one.intermediate_values or (one.system_attrs and _is_constrained(one)) for one in shown):
             return super()._sample(study, trial, search_space)
-        others = [one for one in others if one.params.keys() >= search_space.keys()]
-        finished = [one for one in others if one.state != TrialState.RUNNING]
-        count = round(sum(self._shown_weights.get(one.number, 1.0) for one in finished))
+        others = [one for one in shown if one._trial_id != trial._trial_id]
+        running = TrialState.RUNNING
+        if self._shown_weights:
+            weights = [self._shown_weights.get(one.number, 1.0) for one in others if one.state != running]
+            count = round(sum(weights))
+        else:
+            count = sum(one.state != running for one in others)
         good, rest = _split(others, study.direction, default_gamma(count))
+        names = search_space.keys()
+        good, rest = ([one for one in part if one.params.keys() >= names] for part in (good, rest))
         of_good = self._density(good, search_space, study, None)
         of_rest = self._density(rest, search_space, study, self._weights(rest) if self._shown_weights else None)
         candidates = of_good.sample(self._rng.rng, self._n_ei_candidates)

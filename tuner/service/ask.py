@@ -109,7 +109,7 @@ def _choose_waiting(study: OpenStudy, room: Allowance, wanted: int) -> tuple[lis
     """
     chosen: list[TrialRecord] = []
     size = max(wanted, WAITING_PAGE)
-    page = trials.waiting(study.connection, study.record.id, size=size) if wanted else []
+    page = trials.waiting(study.connection, study.record.id, size=size) if wanted and study.has_waiting else []
     while page:
         for record in page:
             paid = record.attempt > 0

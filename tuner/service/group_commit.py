@@ -13,8 +13,8 @@ from queue import Empty, SimpleQueue
 
 from pydantic import BaseModel
 
-from tuner.errors import TunerError
-from tuner.service.writes import Answer, Write, carry_out
+from tuner.errors import StorageError, TunerError
+from tuner.service.writes import Answer, Write, commit
 from tuner.storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,9 @@ class GroupCommit:
             taken = self._waiting.get()
             try:
                 while taken is not None:
-                    group.append(taken)
+                    # What its submitter has given up meanwhile is not begun; from here on it cannot be given up.
+                    if taken[1].set_running_or_notify_cancel():
+                        group.append(taken)
                     if len(group) == LARGEST_GROUP:
                         break
                     taken = self._waiting.get_nowait()
@@ -75,8 +77,8 @@ class GroupCommit:
     def _commit(self, group: Sequence[tuple[Write, "Future[BaseModel]"]]) -> None:
         writes = [write for write, _ in group]
         try:
-            answers: Sequence[Answer] = self._database.write(lambda connection: carry_out(connection, writes))
-        except TunerError as error:
+            answers: Sequence[Answer] = commit(self._database, writes)
+        except StorageError as error:
             answers = [error] * len(group)
         except Exception as error:  # noqa: BLE001 (whoever submitted it is told)
             if len(group) > 1:

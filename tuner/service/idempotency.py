@@ -5,7 +5,7 @@ key. An answer is kept in the transaction that it reports on: either both are st
 they have changed nothing, and the same request may succeed later.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -21,6 +21,10 @@ KEPT_FOR = timedelta(hours=24)
 """How long an answer is kept for whoever asks again."""
 
 A = TypeVar("A", bound=BaseModel)
+
+
+class KeyKnown(Exception):
+    """An answer is kept under a key that was taken for new; nobody but those who run transactions meets it."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,29 @@ def reused(key: Key) -> KeyReused:
     return KeyReused.at("Idempotency-Key", f"{key.value!r} was used for another request: choose a new one")
 
 
+def require_unknown(connection: Connection, keys: Sequence[Key | None]) -> None:
+    """Check that nothing is kept under these keys.
+
+    Raises:
+        KeyKnown: something is.
+    """
+    if keys and find(connection, keys):
+        raise KeyKnown
+
+
 def keep(connection: Connection, given: Iterable[tuple[Key | None, BaseModel | TunerError]], moment: datetime) -> None:
-    """Keep the answers to requests that carried a key."""
-    answers.keep(
-        connection,
-        [
-            AnswerRecord(key.value, key.request, answer.model_dump_json(), moment)
-            for key, answer in given
-            if key is not None and not isinstance(answer, TunerError)
-        ],
-    )
+    """Keep the answers to requests that carried a key.
+
+    Raises:
+        KeyKnown: an answer is kept under one of the keys. The transaction has to be undone.
+    """
+    records = [
+        AnswerRecord(key.value, key.request, answer.model_dump_json(), moment)
+        for key, answer in given
+        if key is not None and not isinstance(answer, TunerError)
+    ]
+    if not answers.keep(connection, records):
+        raise KeyKnown
 
 
 def any_over(connection: Connection, moment: datetime) -> bool:

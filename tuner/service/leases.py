@@ -74,6 +74,7 @@ def give_back(study: OpenStudy, releases: Sequence[Release]) -> list[Trial | Tun
         study.connection, [_returned(study, known[number]) | {"id": known[number].id} for number in given_back]
     )
     trials.end_attempts(study.connection, [known[number] for number in given_back], "released", study.moment)
+    study.has_waiting = study.has_waiting or bool(given_back)
     study.add(spent_evaluations=sum(study.reported_evaluations(known[number]) for number in given_back))
     return answers
 

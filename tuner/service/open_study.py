@@ -22,13 +22,17 @@ Point = tuple[dict[str, Any], dict[str, Any]]
 
 
 class OpenStudy:
-    """A locked study. ``record`` is its row with the changes so far, ``moment`` the database's time at its opening."""
+    """A locked study. ``record`` is its row with the changes so far, ``moment`` the database's time at its opening.
 
-    def __init__(self, connection: Connection, record: StudyRecord, moment: datetime) -> None:
+    ``has_waiting`` says whether any of its trials may wait to be leased.
+    """
+
+    def __init__(self, connection: Connection, record: StudyRecord, moment: datetime, has_waiting: bool) -> None:
         self.connection = connection
         definition_of(record)
         self.moment = moment
         self.record = record
+        self.has_waiting = has_waiting
         self._changed: dict[str, Any] = {}
 
     @property
@@ -102,7 +106,7 @@ def open_study(connection: Connection, name: str) -> Iterator[OpenStudy]:
         StudyNotFound: there is none.
         ReadOnlyStudy: an Optuna program made it.
     """
-    study = OpenStudy(connection, *studies.get_to_act_on(connection, name))
+    study = OpenStudy(connection, *studies.hold(connection, name))
     yield study
     study.save()
 

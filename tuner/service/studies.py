@@ -75,7 +75,10 @@ def create(database: Database, definition: StudyDefinition, key: Key | None = No
             return views(connection, [record])[0], False
         return views(connection, [record])[0], True
 
-    return database.write(work)
+    try:
+        return database.write(work)
+    except idempotency.KeyKnown:  # the same request came twice at once
+        return database.write(work)
 
 
 def get(database: Database, name: str) -> tuple[Study, int]:
@@ -213,7 +216,7 @@ def delete(database: Database, name: str) -> None:
     """
 
     def work(connection: Connection) -> None:
-        record, _ = studies.get_to_act_on(connection, name)
+        record = studies.get(connection, name, lock=True)
         definition_of(record)
         studies.remove(connection, record.id)
 

@@ -61,6 +61,7 @@ def add_chosen(study: OpenStudy, points: Sequence[Enqueue]) -> list[Trial | Tune
         row = study.row(study.record.next_number, (chosen, {"fixed_params": chosen}), state="waiting")
         [created] = trials.create(study.connection, [row])
         study.add(next_number=1)
+        study.has_waiting = True
         answers.append(created.view())
     return answers
 

@@ -121,7 +121,7 @@ def take(database: Database, name: str, *, worker: str, lease_seconds: float) ->
 
     def work(connection: Connection) -> Work:
         with open_study(connection, name) as study:
-            waiting = trials.waiting(connection, study.record.id, size=1)
+            waiting = trials.waiting(connection, study.record.id, size=1) if study.has_waiting else []
             in_danger = any(record.lost_leases == MAX_LOST_LEASES - 1 for record in waiting)
             count = 1 if in_danger else study.definition.sampler.batch_size or 1
             [asked] = lease_out(study, [Ask(count, worker, lease_seconds)])

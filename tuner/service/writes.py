@@ -10,11 +10,12 @@ same request under the same key is answered from there.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
-from tuner.errors import TunerError
+from tuner.errors import ReadOnlyStudy, StudyNotFound, TunerError
 from tuner.service import idempotency
 from tuner.service.ask import Ask, lease_out
 from tuner.service.idempotency import Key
@@ -23,7 +24,7 @@ from tuner.service.open_study import OpenStudy, open_study
 from tuner.service.report import Report, Reported, take_reports
 from tuner.service.tell import Judgements, Tell, TellMany, settle_all
 from tuner.service.trials import Enqueue, add_chosen
-from tuner.storage.database import Connection
+from tuner.storage.database import Connection, Database
 from tuner.trial import Asked, Trial
 
 Action = Report | Tell | TellMany | Release | Enqueue | Ask
@@ -59,8 +60,27 @@ _KINDS = (
 _ANSWERS = {action: answer for kind in _KINDS for action, answer in kind.answers.items()}
 
 
-def carry_out(connection: Connection, writes: Sequence[Write]) -> list[Answer]:
-    """The answer to each write, in their order."""
+def commit(database: Database, writes: Sequence[Write]) -> list[Answer]:
+    """Carry out writes in one transaction: the answer to each, in their order.
+
+    Keys are new as a rule, so nobody looks for them first: one that is not makes the transaction fail, and it is done
+    again by the book.
+
+    Raises:
+        TunerError: what no single write is to blame for, or a single one where there are no others.
+    """
+    try:
+        return database.write(partial(carry_out, writes=writes, look_first=False))
+    except idempotency.KeyKnown:
+        return database.write(partial(carry_out, writes=writes, look_first=True))
+
+
+def carry_out(connection: Connection, writes: Sequence[Write], *, look_first: bool = True) -> list[Answer]:
+    """`commit` within a transaction.
+
+    Raises:
+        KeyKnown: a key is, and was not looked for.
+    """
     places: dict[str, list[int]] = {}
     for place, write in enumerate(writes):
         places.setdefault(write.study, []).append(place)
@@ -68,17 +88,18 @@ def carry_out(connection: Connection, writes: Sequence[Write]) -> list[Answer]:
     # One order of locks among all that hold several studies.
     for name in sorted(places):
         try:
-            answers: Sequence[Answer] = _of_study(connection, name, [writes[place] for place in places[name]])
-        except TunerError as error:
+            of_study = [writes[place] for place in places[name]]
+            answers: Sequence[Answer] = _of_study(connection, name, of_study, look_first=look_first)
+        except (StudyNotFound, ReadOnlyStudy) as error:
             answers = [error] * len(places[name])
         found |= dict(zip(places[name], answers, strict=True))
     return [found[place] for place in range(len(writes))]
 
 
-def _of_study(connection: Connection, name: str, writes: Sequence[Write]) -> list[Answer]:
+def _of_study(connection: Connection, name: str, writes: Sequence[Write], *, look_first: bool) -> list[Answer]:
     with open_study(connection, name) as study:
         # Under the study's lock: whoever carries the same key to the same study has committed, or has to wait.
-        kept = idempotency.find(connection, [write.key for write in writes])
+        kept = idempotency.find(connection, [write.key for write in writes]) if look_first else {}
         found: dict[int, Answer] = {}
         first: dict[str, int] = {}
         for place, write in enumerate(writes):
@@ -101,5 +122,9 @@ def _of_study(connection: Connection, name: str, writes: Sequence[Write]) -> lis
             if place not in found and write.key is not None:
                 before = first[write.key.value]
                 found[place] = found[before] if write.key == writes[before].key else idempotency.reused(write.key)
-        idempotency.keep(connection, [(writes[place].key, found[place]) for place in new], study.moment)
+        keyed = [(write.key, found[place]) for place in new if (write := writes[place]).key is not None]
+        if not look_first:
+            # What is refused now may have been carried out, and answered, before.
+            idempotency.require_unknown(connection, [key for key, answer in keyed if isinstance(answer, TunerError)])
+        idempotency.keep(connection, keyed, study.moment)
         return [found[place] for place in range(len(writes))]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy.exc import IntegrityError
 
 from tuner.storage import bulk
 from tuner.storage.tables import answer as table
@@ -30,10 +31,13 @@ def find(connection: Connection, keys: Collection[str]) -> dict[str, AnswerRecor
     return {row.key: AnswerRecord(*row) for row in connection.execute(_SELECT, {"keys": list(keys)})}
 
 
-def keep(connection: Connection, records: Sequence[AnswerRecord]) -> None:
-    """Keep answers for those who ask again."""
-    # A key that a request to another study is using at this moment is its mistake, and no reason to fail.
-    bulk.insert(connection, table, [vars(record) for record in records], or_nothing=True)
+def keep(connection: Connection, records: Sequence[AnswerRecord]) -> bool:
+    """Keep answers for those who ask again. False: one of the keys is taken, and the transaction has to be undone."""
+    try:
+        bulk.insert(connection, table, [vars(record) for record in records])
+    except IntegrityError:
+        return False
+    return True
 
 
 def any_before(connection: Connection, moment: datetime) -> bool:

@@ -21,10 +21,10 @@ Row = Mapping[str, Any]
 _Processor = Callable[[Any], Any] | None
 
 
-def insert(connection: Connection, table: Table, rows: Sequence[Row], *, or_nothing: bool = False) -> None:
-    """Insert rows, all with the same columns. ``or_nothing``: pass over those whose key is there already."""
+def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert rows, all with the same columns."""
     if rows:
-        statement = _insert(table, tuple(rows[0]), or_nothing, connection.dialect.name)
+        statement = _insert(table, tuple(rows[0]), connection.dialect.name)
         _execute(connection, table, statement, tuple(rows[0]), rows)
 
 
@@ -37,12 +37,11 @@ def update(connection: Connection, table: Table, rows: Sequence[Row], *, by: tup
 
 
 @cache
-def _insert(table: Table, columns: tuple[str, ...], or_nothing: bool, dialect: str) -> str:
+def _insert(table: Table, columns: tuple[str, ...], dialect: str) -> str:
     places = ", ".join("?" * len(columns))
     rows = f"VALUES ({places})" if dialect == "sqlite" else f"SELECT * FROM {_new(table, columns)}"  # noqa: S608
     names = ", ".join(f'"{name}"' for name in columns)
-    rest = " ON CONFLICT DO NOTHING" if or_nothing else ""
-    return f'INSERT INTO "{table.name}" ({names}) {rows}{rest}'
+    return f'INSERT INTO "{table.name}" ({names}) {rows}'
 
 
 @cache

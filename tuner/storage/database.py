@@ -146,6 +146,15 @@ def _postgresql_engine(url: URL) -> Engine:
     # Connections are not tried before each use, which takes a round trip: one that is broken is replaced by the retry.
     engine = create_engine(url, connect_args={"connect_timeout": 10})
 
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # A table may grow from nothing to a hundred thousand rows before its statistics are first collected, and a plan
+        # that reads all of it, right for the first trials, would be kept meanwhile. Every statement here has an index.
+        for plan in ("seqscan", "hashjoin", "mergejoin"):
+            connection.execute(f"SET enable_{plan} = off")
+        connection.execute("SET jit = off")
+        connection.commit()
+
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         if connection.get_execution_options().get("tuner_read_only", False):

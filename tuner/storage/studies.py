@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, delete, exists, func, insert, null, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tuner.definition import StudyDefinition
@@ -14,6 +14,7 @@ from tuner.errors import StudyExists, StudyNotFound
 from tuner.storage.database import now
 from tuner.storage.tables import deleted_study as deleted_table
 from tuner.storage.tables import study as table
+from tuner.storage.tables import trial as trial_table
 from tuner.storage.transactions import TransactionNumber
 
 DELETED_KEPT = timedelta(days=30)
@@ -99,20 +100,31 @@ def get(connection: Connection, name: str, *, lock: bool = False) -> StudyRecord
     return _one(connection, column, key, name, lock=lock)
 
 
-def get_to_act_on(connection: Connection, name: str) -> tuple[StudyRecord, datetime]:
-    """The study of that name or ``~{id}``, its row held until the transaction ends, and the database's time.
+class HeldStudy(NamedTuple):
+    """A study whose row is held, the database's time, and whether any of its trials waits."""
+
+    record: StudyRecord
+    moment: datetime
+    has_waiting: bool
+
+
+def hold(connection: Connection, name: str) -> HeldStudy:
+    """The study of that name or ``~{id}``, its row held until the transaction ends.
+
+    Who had to wait for the row is told of the waiting trials as they were before: one that came just then may be
+    missed.
 
     Raises:
         StudyNotFound: there is none.
     """
-    if connection.dialect.name == "sqlite":
-        return get(connection, name, lock=True), now(connection)
     column, key = _address(name)
-    row = connection.execute(_select_with_clock(column), {"key": key}).one_or_none()
+    row = connection.execute(_select_to_hold(column, connection.dialect.name), {"key": key}).one_or_none()
     if row is None:
         raise StudyNotFound(f"there is no study {name!r}")
-    *columns, moment = row
-    return StudyRecord._make(columns), moment.astimezone(UTC)
+    *columns, has_waiting, moment = row
+    return HeldStudy(
+        StudyRecord._make(columns), now(connection) if moment is None else moment.astimezone(UTC), has_waiting
+    )
 
 
 def _address(name: str) -> tuple[str, int | str]:
@@ -154,9 +166,11 @@ def _select_one(column: str, *, lock: bool) -> Select[Any]:
 
 
 @cache
-def _select_with_clock(column: str) -> Select[Any]:
-    # One round trip less than asking for the time by itself.
-    return _select_one(column, lock=True).add_columns(func.clock_timestamp())
+def _select_to_hold(column: str, dialect: str) -> Select[Any]:
+    # In one statement: to a server, each is a round trip.
+    waiting = exists().where(trial_table.c.study_id == table.c.id, trial_table.c.state == "waiting")
+    clock = null() if dialect == "sqlite" else func.clock_timestamp()
+    return select(table, waiting, clock).where(table.c[column] == bindparam("key")).with_for_update(of=table)
 
 
 @cache

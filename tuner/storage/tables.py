@@ -177,7 +177,9 @@ study = Table(
     Column("user_attrs", Json, nullable=False),
     Column("system_attrs", Json, nullable=False),
     UniqueConstraint("name"),
-    Index(None, "transaction_number"),
+    # On PostgreSQL of a kind that is not kept up row by row: a study's row is written with every write to it, and its
+    # new version can then stay on its page, without an entry in any index.
+    Index(None, "transaction_number", postgresql_using="brin"),
     CheckConstraint("state IN ('active', 'paused', 'stopped', 'completed')", name="state"),
     sqlite_autoincrement=True,
 )
