@@ -32,7 +32,7 @@ WORKERS_SHARE = 0.7
 CONNECTIONS_SHARE = 0.2
 """The share in which open connections may come to an end."""
 
-BEGINS_WITHIN = 15
+BEGINS_WITHIN = 10
 """Seconds after which a process that does not answer the one that started it is replaced: a busy machine takes several
 to import everything."""
 
