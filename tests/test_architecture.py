@@ -36,6 +36,7 @@ RESERVED = {
     "click": {"tuner.cli"},
     "rich": {"tuner.cli"},
     "httpx": {"tuner.client"},
+    "keras": {"tuner.client"},
 }
 
 WITHOUT_A_CLOCK = ["tuner.objectives", "tuner.descent", "tuner.analysis"]

@@ -114,6 +114,29 @@ def test_processes_that_answer_end_with_the_one_that_started_them(tmp_path: Path
         eventually(free)
 
 
+def threads(process: int) -> int:
+    return len(list(Path(f"/proc/{process}/task").iterdir()))
+
+
+def answering(parent: int) -> set[int]:
+    """The processes that answer for the one that started them."""
+    children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    return {child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc to find processes in")
+def test_a_process_that_was_killed_is_replaced_and_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with service(tmp_path, "--processes", "2", "--workers", "0", "--grace-seconds", "5") as (_, process):
+        eventually(lambda: len(answering(process.pid)) == 2)
+        killed = min(answering(process.pid))
+        # One that serves waits to be told of the end: a thread does, beside that of requests and others.
+        eventually(lambda: threads(killed) > 4)
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: len(answering(process.pid) - {killed}) == 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
 @pytest.mark.parametrize("flags", [[], ["--processes", "2"]])
 def test_open_event_streams_do_not_hold_up_the_end(tmp_path: Path, flags: list[str]) -> None:
     with service(tmp_path, "--workers", "0", "--grace-seconds", "10", *flags) as (url, process), ExitStack() as stack:

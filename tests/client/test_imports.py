@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 
-HEAVY = {"numpy", "scipy", "sqlalchemy", "alembic", "optuna", "pydantic", "fastapi", "starlette", "api", "migrations"}
+HEAVY = {
+    *("numpy", "scipy", "torch", "keras", "sklearn"),
+    *("sqlalchemy", "alembic", "optuna", "pydantic", "fastapi", "starlette", "api", "migrations"),
+}
 
 
 def test_importing_the_client_loads_only_httpx_and_the_standard_library() -> None:
@@ -14,6 +17,14 @@ def test_importing_the_client_loads_only_httpx_and_the_standard_library() -> Non
     assert {name.split(".")[0] for name in loaded}.isdisjoint(HEAVY)
     ours = {name for name in loaded if name.split(".")[0] == "tuner"}
     assert {name for name in ours if not name.startswith("tuner.client")} == {"tuner", "tuner.errors"}
+
+
+def test_what_is_made_for_a_library_loads_nothing_before_it_is_used() -> None:
+    code = (
+        "import sys, tuner.client.pytorch, tuner.client.sklearn;"
+        "print([name for name in ('numpy', 'torch', 'sklearn', 'keras') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_the_keeper_needs_the_standard_library_alone() -> None:

@@ -22,7 +22,7 @@ from tuner.errors import InvalidInput, TunerError
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event
+    from multiprocessing.connection import Connection
 
     from fastapi import FastAPI
 
@@ -31,6 +31,10 @@ WORKERS_SHARE = 0.7
 
 CONNECTIONS_SHARE = 0.2
 """The share in which open connections may come to an end."""
+
+BEGINS_WITHIN = 10
+"""Seconds after which a process that does not answer the one that started it is replaced: a busy machine takes several
+to import everything."""
 
 LOOKS_UP_EVERY = 0.5
 """Seconds between two looks of a process at whether the one that started it still lives."""
@@ -91,13 +95,16 @@ def _serve(
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    draining = multiprocessing.get_context("spawn").Event()
+    # A pipe that nobody reads from, readable for all from the first byte on. An event would wait for each of those that
+    # wait for it, and for ever for one that was killed.
+    draining, drained = multiprocessing.Pipe(duplex=False)
     config = uvicorn.Config(
         partial(_application, settings, draining, os.getpid()),
         factory=True,
         workers=settings.processes,
         log_config=None,
         access_log=settings.log_level == "debug",
+        timeout_worker_healthcheck=BEGINS_WITHIN,
         timeout_graceful_shutdown=max(1, int(CONNECTIONS_SHARE * settings.grace_seconds)),
     )
 
@@ -115,7 +122,7 @@ def _serve(
                 self.should_exit = self.force_exit = True
 
         def end(self) -> None:
-            draining.set()
+            drained.send_bytes(b"drain")
             drain()
             self.should_exit = True
 
@@ -131,7 +138,7 @@ def _serve(
             super().handle_term()
 
         def end(self) -> None:
-            draining.set()
+            drained.send_bytes(b"drain")
             drain()
 
     if settings.processes == 1:
@@ -144,7 +151,7 @@ def _serve(
         supervisor.run()
 
 
-def _application(settings: Settings, draining: "Event", parent: int) -> "FastAPI":
+def _application(settings: Settings, draining: "Connection", parent: int) -> "FastAPI":
     """The application, in whichever process it is made; ``parent`` is the one that serves or has it served."""
     from api.app import create_app
 
@@ -152,7 +159,7 @@ def _application(settings: Settings, draining: "Event", parent: int) -> "FastAPI
     app = create_app(settings)
 
     def pass_on() -> None:
-        draining.wait()
+        draining.poll(None)
         app.state.service.draining.set()
 
     threading.Thread(target=pass_on, name="draining", daemon=True).start()
