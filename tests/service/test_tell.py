@@ -137,3 +137,14 @@ def test_a_pruned_trial_spends_what_its_curve_shows(database: Database) -> None:
     )
     tell(database, "resnet", [Ending(lease.number, lease.attempt, "pruned", reason="no use")])
     assert studies.get(database, "resnet")[0].spent.gradient_evaluations == 3
+
+
+def test_a_client_that_stopped_when_told_to_is_charged_what_it_reported(database: Database) -> None:
+    space = {"learning_rate": {"type": "float", "low": 0.1, "high": 1.0}, "steps": {"type": "int", "low": 9, "high": 9}}
+    studies.create(database, external(search_space=space))
+    diverged, pruned, whole = ask(database, "resnet", count=3).trials
+    points = NewPoints("loss", [1, 4], [1.0, math.inf])
+    append_points(database, "resnet", [Report(0, 1, [points]), Report(1, 1, [NewPoints("loss", [2], [0.5])])])
+    tell(database, "resnet", [complete(diverged, math.inf), Ending(pruned.number, 1, "pruned"), complete(whole)])
+    told = trials.page(database, "resnet").trials
+    assert [(trial.steps_run, trial.gradient_evaluations) for trial in told] == [(4, 4), (2, 2), (9, 9)]

@@ -26,7 +26,7 @@ class Ending:
     """How one attempt at a trial ended.
 
     The service's workers know what they ran; for a training client ``steps_run`` and ``gradient_evaluations`` may be
-    None, and the trial's own steps are taken for a complete one.
+    None: then the trial's own steps are taken, or, of one that did not run them all, those that it has reported.
     """
 
     number: int
@@ -188,15 +188,13 @@ def _judge(
 
 def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[str, Any]:
     """The columns that a finished trial gets."""
-    steps_run = ending.steps_run
-    if steps_run is None and ending.state == "complete" and isinstance(record.parameters.get("steps"), int):
-        steps_run = record.parameters["steps"]
+    steps_run = _steps_run(record, ending)
     if ending.gradient_evaluations is not None:
         evaluations = ending.gradient_evaluations
     elif steps_run is not None:
         evaluations = budget.cost_of_steps(study.definition, steps_run)
     else:
-        evaluations = study.reported_evaluations(record)
+        evaluations = 0
     if record.state == "waiting":
         # A late result: what its attempt had reported was counted when it lost the lease.
         evaluations = max(0, evaluations - study.reported_evaluations(record))
@@ -216,6 +214,16 @@ def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[s
         "updated_at": study.moment,
         "sequence": study.sequence,
     }
+
+
+def _steps_run(record: TrialRecord, ending: Ending) -> int | None:
+    """How many steps were run, as far as it is known: all of a complete trial that nobody asked to stop."""
+    if ending.steps_run is not None:
+        return ending.steps_run
+    steps = record.parameters.get("steps")
+    if ending.state == "complete" and record.stop_reason is None and isinstance(steps, int):
+        return steps
+    return record.last_step
 
 
 def _result(record: TrialRecord, ending: Ending) -> tuple[str, dict[str, float | str], str | None]:
