@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, LargeBinary, Table
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
 
+from tuner.storage import driver
 from tuner.storage.tables import UtcTime
 
 Row = Mapping[str, Any]
@@ -75,26 +75,11 @@ def _execute(
         _processed(processor, [row[name] for row in rows]) for name, processor in zip(columns, processors, strict=True)
     ]
     made = zip(*by_column, strict=True)
-    dialect, driver = connection.dialect, connection.connection
-    try:
-        if dialect.name == "sqlite":
-            driver.cursor().executemany(statement, list(made))
-        else:
-            document = json.dumps([dict(zip(columns, values, strict=True)) for values in made], allow_nan=False)
-            driver.cursor().execute(statement, (document,))
-    except dialect.loaded_dbapi.Error as error:
-        raise _as_usual(connection, statement, error) from error
-
-
-def _as_usual(connection: Connection, statement: str, error: Exception) -> BaseException:
-    """A driver's error as SQLAlchemy raises it; a connection that is broken is not used again."""
-    dialect: Any = connection.dialect
-    lost = dialect.is_disconnect(error, connection.connection.driver_connection, None)
-    if lost:
-        connection.invalidate(error)
-    return DBAPIError.instance(
-        statement, None, error, dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=dialect
-    )
+    if connection.dialect.name == "sqlite":
+        driver.run(connection, statement, list(made), many=True)
+    else:
+        document = json.dumps([dict(zip(columns, values, strict=True)) for values in made], allow_nan=False)
+        driver.run(connection, statement, (document,))
 
 
 @cache

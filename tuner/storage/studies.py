@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Select, Update, bindparam, delete, exists, func, insert, null, select, update
@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from tuner.definition import StudyDefinition
 from tuner.errors import StudyExists, StudyNotFound
 from tuner.storage.database import now
+from tuner.storage.driver import Prepared
 from tuner.storage.tables import deleted_study as deleted_table
 from tuner.storage.tables import study as table
 from tuner.storage.tables import trial as trial_table
@@ -118,10 +119,10 @@ def hold(connection: Connection, name: str) -> HeldStudy:
         StudyNotFound: there is none.
     """
     column, key = _address(name)
-    row = connection.execute(_select_to_hold(column, connection.dialect.name), {"key": key}).one_or_none()
-    if row is None:
+    rows = _HOLD[column].rows(connection, {"key": key})
+    if not rows:
         raise StudyNotFound(f"there is no study {name!r}")
-    *columns, has_waiting, moment = row
+    [(*columns, has_waiting, moment)] = rows
     return HeldStudy(
         StudyRecord._make(columns), now(connection) if moment is None else moment.astimezone(UTC), has_waiting
     )
@@ -165,12 +166,14 @@ def _select_one(column: str, *, lock: bool) -> Select[Any]:
     return statement.with_for_update() if lock else statement
 
 
-@cache
 def _select_to_hold(column: str, dialect: str) -> Select[Any]:
     # In one statement: to a server, each is a round trip.
     waiting = exists().where(trial_table.c.study_id == table.c.id, trial_table.c.state == "waiting")
     clock = null() if dialect == "sqlite" else func.clock_timestamp()
     return select(table, waiting, clock).where(table.c[column] == bindparam("key")).with_for_update(of=table)
+
+
+_HOLD = {column: Prepared(partial(_select_to_hold, column)) for column in ("id", "name")}
 
 
 @cache

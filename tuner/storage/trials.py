@@ -4,7 +4,7 @@ Each write of a leased trial names the attempt it belongs to, in the statement i
 no row, whoever else is writing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, sele
 
 from tuner.errors import TrialNotFound
 from tuner.storage import bulk
+from tuner.storage.driver import Prepared
 from tuner.storage.tables import attempt as attempt_table
 from tuner.storage.tables import trial as table
 from tuner.trial import Outcome, Trial, TrialState, decode_float
@@ -94,6 +95,8 @@ _OF_STUDY = select(table).where(table.c.study_id == bindparam("of_study"))
 
 _SELECT_MANY = _OF_STUDY.where(table.c.number.in_(bindparam("numbers", expanding=True)))
 
+_ONE = Prepared(lambda _: _OF_STUDY.where(table.c.number == bindparam("number")))
+
 
 @cache
 def _select_page(*, by_state: bool, updated: bool, after: bool, sized: bool) -> Select[Any]:
@@ -155,8 +158,12 @@ def get_by_id(connection: Connection, trial_id: int, *, lock: bool = False) -> T
 
 def get_many(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, TrialRecord]:
     """The trials of those numbers that exist, by number."""
-    values = {"of_study": study_id, "numbers": list(numbers)}
-    return {row.number: TrialRecord._make(row) for row in connection.execute(_SELECT_MANY, values)}
+    rows: Iterable[Any]
+    if len(numbers) == 1:
+        rows = _ONE.rows(connection, {"of_study": study_id, "number": numbers[0]})
+    else:
+        rows = connection.execute(_SELECT_MANY, {"of_study": study_id, "numbers": list(numbers)})
+    return {record.number: record for record in map(TrialRecord._make, rows)}
 
 
 def page(
