@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, Update, bindparam, delete, exists, func, insert, null, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, null, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tuner.definition import StudyDefinition
@@ -177,11 +177,12 @@ _HOLD = {column: Prepared(partial(_select_to_hold, column)) for column in ("id",
 
 
 @cache
-def _update(columns: tuple[str, ...], added: tuple[str, ...]) -> Update:
+def _update(columns: tuple[str, ...], added: tuple[str, ...]) -> Prepared:
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
     values |= {name: table.c[name] + bindparam(f"plus_{name}") for name in added}
     values["transaction_number"] = TransactionNumber()
-    return update(table).where(table.c.id == bindparam("of_study")).values(**values)
+    statement = update(table).where(table.c.id == bindparam("of_study")).values(**values)
+    return Prepared(lambda _: statement)
 
 
 def page(
@@ -227,7 +228,7 @@ def change(connection: Connection, study_id: int, *, plus: Mapping[str, int] | N
     if added or columns:
         values = {f"new_{name}": value for name, value in columns.items()}
         values |= {f"plus_{name}": amount for name, amount in added.items()}
-        connection.execute(_update(tuple(columns), tuple(added)), {"of_study": study_id, **values})
+        _update(tuple(columns), tuple(added)).execute(connection, {"of_study": study_id, **values})
 
 
 def increase(connection: Connection, study_id: int, **amounts: int) -> None:
