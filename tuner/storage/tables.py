@@ -7,6 +7,8 @@ One set of tables serves the service and, through ``TunerStorage``, any Optuna p
     tuner_trial         one row a trial: its point, its result, and its present lease
     tuner_attempt       one row a lease that ended without a result (lost or released)
     tuner_curve_block   blocks of curve points, many points a row
+    tuner_checkpoint    where a trial's descent stands, so that it can be continued
+    tuner_measurement   what was measured on a study and is no trial: curvatures, range tests, gradient checks
     tuner_rung          what a trial was worth at a step at which the study's pruner compares trials
     tuner_answer        answers to requests that carried an idempotency key, for those who ask again
     tuner_deleted_study names of studies that are gone, for those who follow the events
@@ -204,6 +206,8 @@ trial = Table(
     Column("reserved_evaluations", BigInteger, nullable=False, server_default=text("0")),
     Column("outcome", String(32)),
     Column("verdict", String(32)),
+    # The numbers that decided the verdict.
+    Column("evidence", Json),
     Column("reason", Text),
     Column("quarantined", Boolean, nullable=False, server_default=text("false")),
     Column("excluded", Boolean, nullable=False, server_default=text("false")),
@@ -260,6 +264,29 @@ curve_block = Table(
     Column("first_step", BigInteger, nullable=False),
     Column("last_step", BigInteger, nullable=False),
     Column("points", LargeBinary, nullable=False),
+)
+
+checkpoint = Table(
+    "tuner_checkpoint",
+    metadata,
+    Column("trial_id", Key, ForeignKey("tuner_trial.id", ondelete="CASCADE"), primary_key=True),
+    Column("step", BigInteger, nullable=False),
+    # Parameters, gradient and the update rule's state, as self-describing bytes.
+    Column("state", LargeBinary, nullable=False),
+)
+
+measurement = Table(
+    "tuner_measurement",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("study_id", Key, ForeignKey("tuner_study.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("result", Json, nullable=False),
+    # What it took, charged to the study.
+    Column("gradient_evaluations", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", UtcTime, nullable=False),
+    Index(None, "study_id", "kind", "id"),
+    sqlite_autoincrement=True,
 )
 
 rung = Table(

@@ -1,0 +1,11 @@
+"""Trajectory search: the learning rate and the step count, by a search that knows what a step is.
+
+A descent at one rate answers for every step count up to its length, and can be continued; so a search over both
+numbers is a search over rates alone, that decides how far to follow each. `plan` decides, and knows no database, no
+objective and no clock; whoever carries it out runs descents.
+"""
+
+from tuner.search.trajectory.planner import plan
+from tuner.search.trajectory.requests import Limit, Pass, Probe, Request, Run, Task, Trajectory
+
+__all__ = ["Limit", "Pass", "Probe", "Request", "Run", "Task", "Trajectory", "plan"]
