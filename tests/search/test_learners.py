@@ -13,8 +13,8 @@ from scipy.stats import mannwhitneyu
 from tests.search.loop import RATE_AND_STEPS, define, descent_loss, run, trial
 from tuner.search import History, Suggestion, suggest
 from tuner.search.learners import GaussianProcess
+from tuner.search.optuna_learner import OptunaLearner
 from tuner.search.registry import sampler_of
-from tuner.search.sampler import Learner
 from tuner.search.seeds import study_seed, trial_seed
 from tuner.storage.frozen import distributions
 
@@ -39,9 +39,9 @@ def test_a_point_is_the_one_that_optuna_chooses_in_its_own_storage(name: str, se
     ours = suggest(definition, History(history, attributes), [30]).trials[0]
 
     sampler = sampler_of(definition.sampler)
-    assert isinstance(sampler, Learner)
+    assert isinstance(sampler, OptunaLearner)
     space = distributions(definition.search_space)
-    optunas = sampler.build(space, study_seed(11), trial_seed(11, 30), {})
+    optunas = sampler.build(space, study_seed(11), trial_seed(11, 30))
     if name == "tpe":
         # Ours is told the search space, Optuna's finds it among the trials.
         optunas = TPESampler(seed=trial_seed(11, 30), **{"multivariate": True, **settings})

@@ -6,7 +6,8 @@ sampler is one line in ``tuner/search/registry.py``.
 """
 
 from tuner.search.registry import SAMPLERS, SamplerType, resolve_sampler
-from tuner.search.suggest import History, Suggestion, Suggestions, look, suggest
+from tuner.search.sampler import History, Suggestion, Suggestions
+from tuner.search.suggest import look, suggest
 
 __all__ = [
     "SAMPLERS",

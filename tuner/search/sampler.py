@@ -1,27 +1,67 @@
 """What a sampler is: its settings, and one of two ways to choose points.
 
 A *design* lays its points out beforehand: a point depends on the study's seed and its place alone. A *learner* looks at
-the trials so far; ours are Optuna's samplers. Either is a pydantic model whose fields are the user's settings.
+the trials so far. Either is a pydantic model whose fields are the user's settings.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, Strict
+from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, Strict, StudyDefinition
 from tuner.search.sight import Sight, Trials
 from tuner.trial import ParameterValue
 
-Distributions = Mapping[str, BaseDistribution]
-"""A search space as Optuna knows it."""
-
 Point = dict[str, ParameterValue]
 """A value for every parameter of a search space, in its order."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a sampler may know of the study.
+
+    trials: complete, pruned and running ones, ascending by number: those that the sampler looks at (`look`). Failed,
+    excluded and waiting ones are left out.
+    system_attrs: the study's, where samplers keep their state. Read and write them in one transaction: a grid's
+    place is there.
+    weights: how many trials one of them stands for, by number; 1 where it is not said.
+    """
+
+    trials: Sequence[FrozenTrial]
+    system_attrs: Mapping[str, Any]
+    weights: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A point, in the order of the search space, and the sampler's state to store with its trial."""
+
+    parameters: dict[str, ParameterValue]
+    system_attrs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """A batch of points.
+
+    trials: one per number, fewer where a grid ended. system_attrs: those of the study that changed.
+    exhausted: nothing further will ever be suggested. forgotten: the study's attributes that are of no further use.
+    """
+
+    trials: list[Suggestion]
+    system_attrs: dict[str, Any]
+    exhausted: bool
+    forgotten: frozenset[str] = frozenset()
+
+    def applied_to(self, system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """The study's attributes from now on."""
+        return {
+            name: value for name, value in {**system_attrs, **self.system_attrs}.items() if name not in self.forgotten
+        }
 
 
 class Sampler(Strict, ABC):
@@ -62,20 +102,7 @@ class Design(Sampler):
 
 
 class Learner(Sampler):
-    """A sampler that learns from the trials so far: one of Optuna's."""
-
-    @abstractmethod
-    def build(
-        self, space: Distributions, study_seed: int, trial_seed: int, weights: Mapping[int, float]
-    ) -> BaseSampler:
-        """Optuna's sampler, to choose one point.
-
-        Args:
-            space: the study's search space.
-            study_seed: the same for every trial of the study, 32 bits.
-            trial_seed: of this trial alone, 32 bits; no two trials of a study share it.
-            weights: those that `look` gave.
-        """
+    """A sampler that learns from the trials so far."""
 
     @abstractmethod
     def look(self, trials: Trials) -> Sight:
@@ -85,13 +112,9 @@ class Learner(Sampler):
         While the study is short, the sampler chooses what it would choose if it saw all.
         """
 
-    def forgotten(self, system_attrs: Mapping[str, Any]) -> set[str]:  # noqa: ARG002
-        """The notes on the study that are of no further use."""
-        return set()
-
-    def view(self, trials: Sequence[FrozenTrial], direction: str) -> Sequence[FrozenTrial]:  # noqa: ARG002
-        """The trials as this sampler can bear them: most rank values, and take infinite ones."""
-        return trials
+    @abstractmethod
+    def choose(self, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
+        """Points for trials of these numbers. Each later one sees the earlier ones as running."""
 
 
 def is_fixed(parameter: FloatRange | IntRange | Choices) -> bool:
@@ -121,3 +144,17 @@ def _between(low: float, high: float, scale: str, u: float) -> float:
     if scale == "log":
         return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
     return low + u * (high - low)
+
+
+def plain(space: SearchSpace, parameters: Mapping[str, Any]) -> Point:
+    """The parameters in the order of the search space, as the types of the definition: samplers leave NumPy's."""
+    point: Point = {}
+    for name, parameter in space.items():
+        match parameter:
+            case FloatRange():
+                point[name] = float(parameters[name])
+            case IntRange():
+                point[name] = int(parameters[name])
+            case Choices():
+                point[name] = parameters[name]
+    return point

@@ -1,113 +1,242 @@
-"""Optuna's tpe without its detours: the same choice from the same trials, in about half the time.
+"""Tree-structured Parzen estimator: the point that Optuna's tpe chooses, in a fraction of its time.
 
-Between an ask and its answer Optuna walks over the trials several times, to look for constraints and for parameters
-that are half written. The trials of a service study have neither; where one has, Optuna's own way is taken.
+The good trials give one density, the rest another; of some candidates drawn from the first, the one is chosen where it
+stands highest above the second. Bergstra et al. (2011), Algorithms for hyper-parameter optimization; Falkner et al.
+(2018), BOHB, for densities over the whole space at once; Watanabe (2023), Tree-structured Parzen estimator, for the
+widths and weights of the kernels, which are Optuna's.
+
+Optuna walks over the trials several times for each point, and evaluates the normal distribution one number at a time.
+Here trials become columns once, and densities are a few operations on arrays. The candidates are Optuna's to the last
+bit. The densities agree with Optuna's up to rounding; where that could decide between two candidates, Optuna's do.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
-from optuna.samplers._tpe.sampler import default_gamma
-from optuna.study import Study, StudyDirection
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
+from optuna.samplers._tpe.probability_distributions import (
+    _BatchedCategoricalDistributions,
+    _MixtureOfProductDistribution,
+)
+from optuna.samplers._tpe.sampler import default_gamma, default_weights
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.definition import Choices, FloatRange, SearchSpace
+from tuner.search.sampler import Point, is_fixed, plain
+from tuner.storage.frozen import distributions
 
-class DirectTPESampler(TPESampler):
-    """Optuna's, for one goal and no constraints, told what it would look for among all trials.
+_KERNELS = _ParzenEstimatorParameters(
+    prior_weight=1.0, consider_magic_clip=True, consider_endpoints=False, weights=default_weights, multivariate=True
+)
+"""Optuna's defaults."""
+
+_ROUNDING = 1e-9
+"""Scores that differ by less may be in an order that rounding made."""
+
+
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class Evidence:
+    """The trials of a study, as columns, and those that are chosen meanwhile.
 
     Args:
+        trials: complete, pruned and running ones, ascending by number; none is `beyond`.
         space: the search space.
-        weights: of the trials that are shown, how many each stands for, by number; 1 where it is not said.
-        settings: Optuna's.
+        weights: how many trials one of them stands for, by number; 1 where it is not said.
+        direction: of the goal.
     """
 
     def __init__(
-        self, space: Mapping[str, BaseDistribution], weights: Mapping[int, float] | None = None, **settings: Any
+        self, trials: Sequence[FrozenTrial], space: SearchSpace, weights: Mapping[int, float], direction: str
     ) -> None:
-        super().__init__(**settings)
-        self._shown_weights = weights or {}
-        self._searched = {name: space[name] for name in sorted(space) if not space[name].single()}
+        self._space = space
+        self._distributions = distributions(space)
+        points = [one.params for one in trials]
+        self._columns = {name: _column(name, part, points) for name, part in self._distributions.items()}
+        self._stands_for = [weights.get(one.number, 1.0) for one in trials] if weights else None
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        """The whole space at once, or nothing: each parameter by itself."""
-        return self._searched if self._multivariate else {}
+        states = [one.state for one in trials]
+        complete = [row for row, state in enumerate(states) if state == TrialState.COMPLETE]
+        pruned = [row for row, state in enumerate(states) if state == TrialState.PRUNED]
+        self.finished = len(complete) + len(pruned)
+        count = float(self.finished)
+        if self._stands_for is not None:
+            count = sum(weight for weight, state in zip(self._stands_for, states, strict=True) if state in _FINISHED)
+        most = default_gamma(round(count))
+        losses = [trials[row].values[0] for row in complete]
+        order = np.argsort(np.negative(losses) if direction == "maximize" else losses, kind="stable")
+        # Complete trials rank by value, pruned ones behind them.
+        self._good = [*(complete[place] for place in order[:most]), *pruned][:most]
 
-    def _sample(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """The best of the candidates drawn from the density of the good trials."""
-        shown = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        if any(one.intermediate_values or (one.system_attrs and _is_constrained(one)) for one in shown):
-            return super()._sample(study, trial, search_space)
-        others = [one for one in shown if one._trial_id != trial._trial_id]
-        running = TrialState.RUNNING
-        if self._shown_weights:
-            weights = [self._shown_weights.get(one.number, 1.0) for one in others if one.state != running]
-            count = round(sum(weights))
-        else:
-            count = sum(one.state != running for one in others)
-        good, rest = _split(others, study.direction, default_gamma(count))
-        names = search_space.keys()
-        good, rest = ([one for one in part if one.params.keys() >= names] for part in (good, rest))
-        of_good = self._density(good, search_space, study, None)
-        of_rest = self._density(rest, search_space, study, self._weights(rest) if self._shown_weights else None)
-        candidates = of_good.sample(self._rng.rng, self._n_ei_candidates)
-        chosen = self._compare(candidates, self._compute_acquisition_func(candidates, of_good, of_rest))
-        return {name: distribution.to_external_repr(chosen[name]) for name, distribution in search_space.items()}
+    def choose(self, rng: np.random.RandomState, candidates: int, *, together: bool) -> Point:
+        """The point of one more trial, which from now on is known to run.
 
-    def _density(
-        self,
-        trials: Sequence[FrozenTrial],
-        space: dict[str, BaseDistribution],
-        study: Study,
-        weights: np.ndarray | None,
-    ) -> _ParzenEstimator:
-        """The density of these trials' parameters. Weights: shape (trials,), or None for Optuna's."""
-        observed = self._get_internal_repr(list(trials), space, study)
-        return _ParzenEstimator(observed, space, self._parzen_estimator_parameters, weights)
-
-    def _weights(self, trials: Sequence[FrozenTrial]) -> np.ndarray:
-        """Optuna's, which rise with the trials' place in their order, where each stands for so many."""
-        stands_for = np.array([self._shown_weights.get(one.number, 1.0) for one in trials])
-        ends = np.cumsum(stands_for)
-        count = float(ends[-1]) if len(ends) else 0.0
-        if count <= 26:
-            return stands_for
-        ramp = np.interp(ends - stands_for / 2, [0.5, count - 25.5], [1 / count, 1.0])
-        weights: np.ndarray = ramp * stands_for
-        return weights
-
-    def _get_internal_repr(
-        self,
-        trials: list[FrozenTrial],
-        search_space: dict[str, BaseDistribution],
-        study: Study,  # noqa: ARG002
-    ) -> dict[str, np.ndarray]:
-        """Parameters as Optuna's densities take them: name → (trials,); a category is its index."""
-        return {
-            name: np.asarray(
-                [distribution.to_internal_repr(one.params[name]) for one in trials]
-                if isinstance(distribution, CategoricalDistribution)
-                else [float(one.params[name]) for one in trials],
-                dtype=float,
-            )
-            for name, distribution in search_space.items()
+        It draws from ``rng`` what Optuna draws: so many candidates for all parameters together, or for each by itself.
+        """
+        found: dict[str, Any] = {
+            name: parameter.choices[0] if isinstance(parameter, Choices) else parameter.low
+            for name, parameter in self._space.items()
+            if is_fixed(parameter)
         }
+        names = sorted(self._space.keys() - found.keys())
+        # In a range of a few neighbouring floats densities are 0, and their logarithms rightly infinite.
+        with np.errstate(all="ignore"):
+            if together and names:
+                best = self._best(names, rng, candidates)
+                # What comes of a bound's logarithm may lie beyond the bound: it is chosen again, by itself.
+                found |= {name: value for name, value in best.items() if _is_within(self._space[name], value)}
+            for name in self._space:
+                if name not in found:
+                    found |= self._best([name], rng, candidates)
+        point = plain(self._space, found)
+        for name, part in self._distributions.items():
+            self._columns[name].append(float(part.to_internal_repr(point[name])))
+        if self._stands_for is not None:
+            self._stands_for.append(1.0)
+        return point
+
+    def _best(self, names: Sequence[str], rng: np.random.RandomState, candidates: int) -> dict[str, Any]:
+        """Values of these parameters: of some candidates, where the good density is highest beside the other."""
+        good, rest = self._densities(names)
+        drawn = good.sample(rng, candidates)
+        points = np.array([drawn[name] for name in names])
+        ahead, error_ahead = _log_density(good._mixture_distribution, points)
+        behind, error_behind = _log_density(rest._mixture_distribution, points)
+        scores = ahead - behind
+        best = int(np.argmax(scores))
+        lead = scores[best] - scores
+        same = (points == points[:, best : best + 1]).all(axis=0)
+        if not (np.isfinite(scores).all() and (same | (lead > _ROUNDING + error_ahead + error_behind)).all()):
+            best = int(np.argmax(good.log_pdf(drawn) - rest.log_pdf(drawn)))
+        return {name: self._distributions[name].to_external_repr(drawn[name][best].item()) for name in names}
+
+    def _densities(self, names: Sequence[str]) -> tuple[_ParzenEstimator, _ParzenEstimator]:
+        """Of the good trials and of the rest, over these parameters; of those trials that have all of them."""
+        space = {name: self._distributions[name] for name in names}
+        columns = np.array([self._columns[name] for name in names])
+        whole = ~np.isnan(columns).any(axis=0)
+        good = np.zeros_like(whole)
+        good[self._good] = True
+        good, rest = whole & good, whole & ~good
+        weights = None if self._stands_for is None else rising_weights(np.array(self._stands_for)[rest])
+        return (
+            _ParzenEstimator(dict(zip(names, columns[:, good], strict=True)), space, _KERNELS),
+            _ParzenEstimator(dict(zip(names, columns[:, rest], strict=True)), space, _KERNELS, weights),
+        )
+
+
+def beyond(trial: FrozenTrial) -> bool:
+    """Whether there is more to the trial than this module looks at: constraints, or a curve that ranks it."""
+    return bool(trial.intermediate_values or (trial.system_attrs and _is_constrained(trial)))
 
 
 def _is_constrained(trial: FrozenTrial) -> bool:
     return any(name.startswith("constraints") for name in trial.system_attrs)
 
 
-def _split(
-    trials: Sequence[FrozenTrial], direction: StudyDirection, count: int
-) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
-    """The ``count`` best, and the rest. Complete trials rank by value, pruned ones behind them, running ones last."""
-    sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
-    complete = [one for one in trials if one.state == TrialState.COMPLETE]
-    complete.sort(key=lambda one: sign * one.values[0])
-    ranked = complete + [one for one in trials if one.state == TrialState.PRUNED]
-    good = {one._trial_id for one in ranked[:count]}
-    return [one for one in trials if one._trial_id in good], [one for one in trials if one._trial_id not in good]
+def rising_weights(stands_for: np.ndarray) -> np.ndarray:
+    """Optuna's, which rise with the trials' place in their order, where each stands for so many. Shape (trials,)."""
+    ends = np.cumsum(stands_for)
+    count = float(ends[-1]) if len(ends) else 0.0
+    if count <= 26:
+        return stands_for
+    weights: np.ndarray = np.interp(ends - stands_for / 2, [0.5, count - 25.5], [1 / count, 1.0]) * stands_for
+    return weights
+
+
+def _column(name: str, part: BaseDistribution, points: Sequence[Mapping[str, Any]]) -> list[float]:
+    """A parameter as Optuna's densities take it: a category is its index. What a trial lacks is NaN."""
+    if not isinstance(part, CategoricalDistribution):
+        return [float(point.get(name, math.nan)) for point in points]
+    known = {choice: place for place, choice in reversed(list(enumerate(part.choices)))}
+    return [
+        math.nan
+        if name not in point
+        else known[value]
+        if (value := point[name]) in known
+        else part.to_internal_repr(value)
+        for point in points
+    ]
+
+
+def _is_within(parameter: Any, value: Any) -> bool:
+    return not isinstance(parameter, FloatRange) or parameter.low <= value <= parameter.high
+
+
+def _log_density(mixture: _MixtureOfProductDistribution, points: np.ndarray) -> tuple[np.ndarray, float]:
+    """The logarithm of the density at each point, up to a constant, and how far Optuna's and ours may be apart.
+
+    Points: shape (parameters, points). The result: (points,); not a number where Optuna's own has to be asked.
+    """
+    total = np.log(mixture.weights)  # of each kernel; from the first parameter on: (points, kernels)
+    outside = np.zeros(points.shape[1], dtype=bool)
+    error = 0.0
+    part: Any
+    for values, part in zip(points, mixture.distributions, strict=True):
+        if isinstance(part, _BatchedCategoricalDistributions):
+            total = total + np.log(part.weights.T)[values.astype(int)]
+            continue
+        total = total - np.log(_mass(part.adapted_low, part.adapted_high, part.mu, part.sigma))
+        if part.step:
+            mass, narrowest = _mass_of_cells(values, part)
+            total = total + np.log(mass)
+            # A cell's mass is a difference, of which Optuna's logarithms lose more the narrower the cell.
+            error += 1e-13 / max(narrowest, 1e-300)
+        else:
+            at = np.log(values) if part.is_log else values
+            outside |= (at < part.adapted_low) | (at > part.adapted_high)
+            z = (at[:, None] - part.mu) / part.sigma
+            total = total - np.log(part.sigma) - 0.5 * (z * z)
+    highest = total.max(axis=1)
+    density = np.log(np.exp(total - highest[:, None]).sum(axis=1)) + highest
+    density[outside] = np.nan
+    return density, error
+
+
+def _mass_of_cells(values: np.ndarray, part: Any) -> tuple[np.ndarray, float]:
+    """What of each kernel lies in the cells around these whole numbers; the narrowest cell's share of the range.
+
+    Values: (points,). The result: (points, kernels). Of a range of a few numbers many cells, and many kernels, are the
+    same: each mass is computed once.
+    """
+    cells, cell = np.unique(values, return_inverse=True)
+    order = np.argsort(part.mu, kind="stable")
+    mu, sigma = part.mu[order], part.sigma[order]
+    first = np.ones(len(mu), dtype=bool)
+    first[1:] = (mu[1:] != mu[:-1]) | (sigma[1:] != sigma[:-1])
+    kernel = np.empty(len(mu), dtype=int)
+    kernel[order] = np.cumsum(first) - 1
+    left, right = cells - part.step / 2, cells + part.step / 2
+    if part.is_log:
+        left, right = np.log(left), np.log(right)
+    mass = _mass(left[:, None], right[:, None], mu[first], sigma[first])
+    narrowest = float((right - left).min() / (part.adapted_high - part.adapted_low))
+    return mass[cell[:, None], kernel], narrowest
+
+
+def _mass(left: Any, right: Any, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """What of each kernel lies between left and right, seen from the left tail, where small numbers keep digits."""
+    from scipy.special import ndtr  # noqa: PLC0415 (takes a tenth of a second to import)
+
+    a, b = (left - mu) / sigma, (right - mu) / sigma
+    mirrored = a + b > 0
+    mass: np.ndarray = ndtr(np.where(mirrored, -a, b)) - ndtr(np.where(mirrored, -b, a))
+    return mass
+
+
+class ToldTPESampler(TPESampler):
+    """Optuna's own, told the search space that it would look for among all trials."""
+
+    def __init__(self, space: Mapping[str, BaseDistribution], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._searched = {name: space[name] for name in sorted(space) if not space[name].single()}
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
+        """The whole space at once, or nothing: each parameter by itself."""
+        return self._searched if self._multivariate else {}

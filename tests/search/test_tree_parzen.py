@@ -1,0 +1,123 @@
+"""Our tpe beside Optuna's: the same points from the same trials, to the last bit, however they are computed."""
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.samplers import TPESampler
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
+from optuna.trial import FrozenTrial, TrialState
+
+from tests.search.loop import define, trial
+from tuner.definition import StudyDefinition
+from tuner.search import History, Suggestion, suggest
+from tuner.search.sampler import at
+from tuner.search.seeds import trial_seed
+from tuner.search.tree_parzen import _KERNELS, _log_density
+from tuner.storage.frozen import distributions
+
+SPACES: Mapping[str, Mapping[str, Any]] = {
+    "a rate and steps": {
+        "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "scale": "log"},
+        "steps": {"type": "int", "low": 1, "high": 200},
+    },
+    "all kinds": {
+        "steps": {"type": "int", "low": 1, "high": 5000, "scale": "log"},
+        "momentum": {"type": "float", "low": -1.0, "high": 2.0},
+        "rule": {"type": "categorical", "choices": ["adam", True, 3, 0.5]},
+        "learning_rate": {"type": "float", "low": 1e-6, "high": 10.0, "scale": "log"},
+        "fixed": {"type": "float", "low": 0.5, "high": 0.5},
+        "layers": {"type": "int", "low": -3, "high": 4},
+    },
+    # Here densities are equal by symmetry, and rounding decides.
+    "few whole numbers": {"a": {"type": "int", "low": 1, "high": 3}, "b": {"type": "int", "low": 0, "high": 4}},
+    "few choices": {
+        "rule": {"type": "categorical", "choices": ["a", "b", "c"]},
+        "other": {"type": "categorical", "choices": [1, 2]},
+    },
+    "many whole numbers": {
+        "a": {"type": "int", "low": 1, "high": 2**53 - 1},
+        "b": {"type": "int", "low": 1, "high": 2**40, "scale": "log"},
+        "c": {"type": "int", "low": 0, "high": 10**6},
+    },
+    "neighbouring numbers": {
+        "x": {"type": "float", "low": 1.0, "high": 1.0 + 1.1e-9},
+        "y": {"type": "float", "low": 0.1, "high": 0.1 + 1e-9, "scale": "log"},
+    },
+    "twelve numbers": {f"x{i}": {"type": "float", "low": 0.0, "high": 10.0**i} for i in range(12)},
+}
+
+
+def a_past(definition: StudyDefinition, size: int, seed: int) -> list[FrozenTrial]:
+    """Trials in all states, half of them close to one point, some at the same, many of equal losses."""
+    draw = random.Random(seed)
+    worst = math.inf if definition.goal.direction == "minimize" else -math.inf
+    found: list[FrozenTrial] = []
+    for number in range(size):
+        near = draw.random() < 0.5
+        point = {
+            name: at(parameter, draw.betavariate(30, 70) if near else draw.random())
+            for name, parameter in definition.search_space.items()
+        }
+        if found and draw.random() < 0.1:
+            point = dict(draw.choice(found).params)
+        states = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
+        [state] = draw.choices(states if number else states[:1], [8, 1, 1] if number else [1])
+        loss = draw.choice([worst, 1.0, draw.random(), draw.random(), draw.random()])
+        value = loss if state == TrialState.COMPLETE else None
+        found.append(trial(definition, number, Suggestion(point, {}), value, state))
+    return found
+
+
+def of_optuna(definition: StudyDefinition, past: list[FrozenTrial]) -> Mapping[str, Any]:
+    """What Optuna's own loop tries next."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    settings: dict[str, Any] = dict(definition.sampler.settings)
+    sampler = TPESampler(seed=trial_seed(definition.sampler.seed, len(past)), **settings)
+    study = optuna.create_study(sampler=sampler, direction=definition.goal.direction)
+    study.add_trials(past)
+    with np.errstate(all="ignore"):
+        return study.ask(fixed_distributions=distributions(definition.search_space)).params
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
+@pytest.mark.parametrize("space", SPACES)
+def test_points_are_those_of_optuna(space: str, together: bool) -> None:
+    for seed in range(12):
+        direction = ("minimize", "maximize")[seed % 2]
+        candidates = (24, 24, 1, 100)[seed % 4]
+        size = (1, 2, 3, 7, 30, 120, 27, 400, 12, 5, 60, 26)[seed]
+        settings = {"multivariate": together, "n_startup_trials": 1, "n_ei_candidates": candidates}
+        definition = define("tpe", SPACES[space], seed=seed, direction=direction, settings=settings)
+        past = a_past(definition, size, seed)
+        ours = suggest(definition, History(past, {}), [size]).trials[0].parameters
+        assert ours == of_optuna(definition, past), (seed, size)
+
+
+def test_more_candidates_than_optuna_takes_one_at_a_time() -> None:
+    settings = {"n_startup_trials": 1, "n_ei_candidates": 3000}
+    definition = define("tpe", SPACES["all kinds"], seed=1, settings=settings)
+    past = a_past(definition, 50, 1)
+    assert suggest(definition, History(past, {}), [50]).trials[0].parameters == of_optuna(definition, past)
+
+
+@pytest.mark.parametrize("space", ["a rate and steps", "all kinds", "few whole numbers", "few choices"])
+@pytest.mark.parametrize("size", [0, 1, 40, 600])
+def test_densities_are_those_of_optuna_up_to_rounding_and_a_constant(space: str, size: int) -> None:
+    definition = define("tpe", SPACES[space])
+    parts = {name: part for name, part in distributions(definition.search_space).items() if not part.single()}
+    past = a_past(definition, size, 3)
+    columns = {
+        name: np.array([part.to_internal_repr(one.params[name]) for one in past]) for name, part in parts.items()
+    }
+    density = _ParzenEstimator(columns, dict(parts), _KERNELS)
+    drawn = density.sample(np.random.RandomState(0), 50)
+    with np.errstate(divide="ignore"):
+        ours, error = _log_density(density._mixture_distribution, np.array(list(drawn.values())))
+    apart = ours - density.log_pdf(drawn)
+    assert error < 1e-8
+    assert np.ptp(apart) < 1e-10
