@@ -40,6 +40,7 @@ class TrialRecord(NamedTuple):
     reserved_evaluations: int
     outcome: str | None
     verdict: str | None
+    evidence: dict[str, Any] | None
     reason: str | None
     quarantined: bool
     excluded: bool
