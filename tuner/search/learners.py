@@ -76,9 +76,9 @@ class TreeParzen(OptunaLearner):
         if len(evenly) == trials.next_number:
             return Sight(shown)
         # As many of all numbers are of trials that count as of those that are spread.
-        numbers = set(evenly)
-        counting = sum(one.number in numbers for one in shown) * trials.next_number / len(evenly)
-        alone = [one.number for one in shown if one.number not in certain]
+        numbers = {one.number for one in shown}
+        counting = len(numbers.intersection(evenly)) * trials.next_number / len(evenly)
+        alone = numbers - certain
         each = (counting - (len(shown) - len(alone))) / max(1, len(alone))
         return Sight(shown, dict.fromkeys(alone, max(1.0, each)))
 
@@ -98,7 +98,7 @@ class TreeParzen(OptunaLearner):
 
     def choose(self, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
         """What Optuna would choose, faster. Optuna itself where there is too little to learn from, or constraints."""
-        if any(map(beyond, history.trials)):
+        if any(beyond(one) for one in history.trials if one.intermediate_values or one.system_attrs):
             return super().choose(definition, history, numbers)
         evidence = Evidence(history.trials, definition.search_space, history.weights, definition.goal.direction)
         if evidence.finished < self.n_startup_trials:

@@ -4,6 +4,8 @@ A sampler is built anew for every trial. With a seed of its own for each, no poi
 request or a batch began; and what was drawn before in the same process changes nothing.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 _MASK = 0xFFFFFFFF
@@ -27,6 +29,7 @@ def trial_seed(seed: int, number: int) -> int:
     return mixed ^ (mixed >> 16) ^ after
 
 
+@lru_cache(maxsize=64)
 def _words(seed: int) -> tuple[int, int]:
     first, second = np.random.SeedSequence(seed).generate_state(2).tolist()
     return first, second

@@ -39,7 +39,7 @@ _ROUNDING = 1e-9
 """Scores that differ by less may be in an order that rounding made."""
 
 
-_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+_MISSING = math.nan
 
 
 class Evidence:
@@ -59,20 +59,19 @@ class Evidence:
         self._distributions = distributions(space)
         points = [one.params for one in trials]
         self._columns = {name: _column(name, part, points) for name, part in self._distributions.items()}
-        self._stands_for = [weights.get(one.number, 1.0) for one in trials] if weights else None
+        self._stands_for = np.array([weights.get(one.number, 1.0) for one in trials]) if weights else None
 
-        states = [one.state for one in trials]
-        complete = [row for row, state in enumerate(states) if state == TrialState.COMPLETE]
-        pruned = [row for row, state in enumerate(states) if state == TrialState.PRUNED]
-        self.finished = len(complete) + len(pruned)
-        count = float(self.finished)
-        if self._stands_for is not None:
-            count = sum(weight for weight, state in zip(self._stands_for, states, strict=True) if state in _FINISHED)
-        most = default_gamma(round(count))
-        losses = [trials[row].values[0] for row in complete]
-        order = np.argsort(np.negative(losses) if direction == "maximize" else losses, kind="stable")
+        states = np.array([one.state for one in trials], dtype=int)
+        complete, pruned = states == TrialState.COMPLETE, states == TrialState.PRUNED
+        ended = complete | pruned
+        self.finished = int(ended.sum())
+        count = self.finished if self._stands_for is None else float(self._stands_for[ended].sum())
+        values = [one.values for one in trials]
+        losses = np.array([values[row][0] for row in np.flatnonzero(complete)], dtype=float)
+        order = np.argsort(-losses if direction == "maximize" else losses, kind="stable")
         # Complete trials rank by value, pruned ones behind them.
-        self._good = [*(complete[place] for place in order[:most]), *pruned][:most]
+        ranked = np.concatenate([np.flatnonzero(complete)[order], np.flatnonzero(pruned)])
+        self._good = ranked[: default_gamma(round(count))]
 
     def choose(self, rng: np.random.RandomState, candidates: int, *, together: bool) -> Point:
         """The point of one more trial, which from now on is known to run.
@@ -96,9 +95,9 @@ class Evidence:
                     found |= self._best([name], rng, candidates)
         point = plain(self._space, found)
         for name, part in self._distributions.items():
-            self._columns[name].append(float(part.to_internal_repr(point[name])))
+            self._columns[name] = np.append(self._columns[name], part.to_internal_repr(point[name]))
         if self._stands_for is not None:
-            self._stands_for.append(1.0)
+            self._stands_for = np.append(self._stands_for, 1.0)
         return point
 
     def _best(self, names: Sequence[str], rng: np.random.RandomState, candidates: int) -> dict[str, Any]:
@@ -124,7 +123,7 @@ class Evidence:
         good = np.zeros_like(whole)
         good[self._good] = True
         good, rest = whole & good, whole & ~good
-        weights = None if self._stands_for is None else rising_weights(np.array(self._stands_for)[rest])
+        weights = None if self._stands_for is None else rising_weights(self._stands_for[rest])
         return (
             _ParzenEstimator(dict(zip(names, columns[:, good], strict=True)), space, _KERNELS),
             _ParzenEstimator(dict(zip(names, columns[:, rest], strict=True)), space, _KERNELS, weights),
@@ -133,11 +132,7 @@ class Evidence:
 
 def beyond(trial: FrozenTrial) -> bool:
     """Whether there is more to the trial than this module looks at: constraints, or a curve that ranks it."""
-    return bool(trial.intermediate_values or (trial.system_attrs and _is_constrained(trial)))
-
-
-def _is_constrained(trial: FrozenTrial) -> bool:
-    return any(name.startswith("constraints") for name in trial.system_attrs)
+    return bool(trial.intermediate_values) or any(name.startswith("constraints") for name in trial.system_attrs)
 
 
 def rising_weights(stands_for: np.ndarray) -> np.ndarray:
@@ -150,19 +145,16 @@ def rising_weights(stands_for: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _column(name: str, part: BaseDistribution, points: Sequence[Mapping[str, Any]]) -> list[float]:
-    """A parameter as Optuna's densities take it: a category is its index. What a trial lacks is NaN."""
-    if not isinstance(part, CategoricalDistribution):
-        return [float(point.get(name, math.nan)) for point in points]
-    known = {choice: place for place, choice in reversed(list(enumerate(part.choices)))}
-    return [
-        math.nan
-        if name not in point
-        else known[value]
-        if (value := point[name]) in known
-        else part.to_internal_repr(value)
-        for point in points
-    ]
+def _column(name: str, part: BaseDistribution, points: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """A parameter as Optuna's densities take it, (trials,): a category is its index. What a trial lacks is NaN."""
+    try:
+        values = [point[name] for point in points]
+    except KeyError:
+        values = [point.get(name, _MISSING) for point in points]
+    if isinstance(part, CategoricalDistribution):
+        places = {_MISSING: math.nan} | {choice: place for place, choice in reversed(list(enumerate(part.choices)))}
+        values = [places[value] if value in places else part.to_internal_repr(value) for value in values]
+    return np.array(values, dtype=float)
 
 
 def _is_within(parameter: Any, value: Any) -> bool:
@@ -174,36 +166,40 @@ def _log_density(mixture: _MixtureOfProductDistribution, points: np.ndarray) -> 
 
     Points: shape (parameters, points). The result: (points,); not a number where Optuna's own has to be asked.
     """
-    total = np.log(mixture.weights)  # of each kernel; from the first parameter on: (points, kernels)
+    of_kernels = np.log(mixture.weights)
+    total = np.zeros((points.shape[1], len(of_kernels)))
     outside = np.zeros(points.shape[1], dtype=bool)
     error = 0.0
     part: Any
     for values, part in zip(points, mixture.distributions, strict=True):
         if isinstance(part, _BatchedCategoricalDistributions):
-            total = total + np.log(part.weights.T)[values.astype(int)]
+            total += np.log(part.weights.T)[values.astype(int)]
             continue
-        total = total - np.log(_mass(part.adapted_low, part.adapted_high, part.mu, part.sigma))
+        of_kernels -= np.log(_mass(part.adapted_low, part.adapted_high, part.mu, part.sigma))
         if part.step:
-            mass, narrowest = _mass_of_cells(values, part)
-            total = total + np.log(mass)
+            mass, narrowest = _log_mass_of_cells(values, part)
+            total += mass
             # A cell's mass is a difference, of which Optuna's logarithms lose more the narrower the cell.
             error += 1e-13 / max(narrowest, 1e-300)
         else:
             at = np.log(values) if part.is_log else values
             outside |= (at < part.adapted_low) | (at > part.adapted_high)
-            z = (at[:, None] - part.mu) / part.sigma
-            total = total - np.log(part.sigma) - 0.5 * (z * z)
+            of_kernels -= np.log(part.sigma)
+            z = (at[:, None] - part.mu) / (math.sqrt(2) * part.sigma)
+            total -= np.square(z, out=z)
+    total += of_kernels
     highest = total.max(axis=1)
-    density = np.log(np.exp(total - highest[:, None]).sum(axis=1)) + highest
+    total -= highest[:, None]
+    density = np.log(np.exp(total, out=total).sum(axis=1)) + highest
     density[outside] = np.nan
     return density, error
 
 
-def _mass_of_cells(values: np.ndarray, part: Any) -> tuple[np.ndarray, float]:
+def _log_mass_of_cells(values: np.ndarray, part: Any) -> tuple[np.ndarray, float]:
     """What of each kernel lies in the cells around these whole numbers; the narrowest cell's share of the range.
 
-    Values: (points,). The result: (points, kernels). Of a range of a few numbers many cells, and many kernels, are the
-    same: each mass is computed once.
+    Values: (points,). The result: (points, kernels), logarithms. Of a range of a few numbers many cells, and many
+    kernels, are the same: each is computed once.
     """
     cells, cell = np.unique(values, return_inverse=True)
     order = np.argsort(part.mu, kind="stable")
@@ -215,9 +211,9 @@ def _mass_of_cells(values: np.ndarray, part: Any) -> tuple[np.ndarray, float]:
     left, right = cells - part.step / 2, cells + part.step / 2
     if part.is_log:
         left, right = np.log(left), np.log(right)
-    mass = _mass(left[:, None], right[:, None], mu[first], sigma[first])
     narrowest = float((right - left).min() / (part.adapted_high - part.adapted_low))
-    return mass[cell[:, None], kernel], narrowest
+    mass = np.log(_mass(left[:, None], right[:, None], mu[first], sigma[first]))
+    return mass.take(kernel, axis=1).take(cell, axis=0), narrowest
 
 
 def _mass(left: Any, right: Any, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:

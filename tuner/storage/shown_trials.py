@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, Select, bindparam, event, select
 
 from tuner.storage.frozen import frozen_trial
@@ -99,22 +99,20 @@ class ShownTrials:
 
     def show(self, numbers: Collection[int]) -> list[FrozenTrial]:
         """Those of these numbers that are complete, pruned or running, and not excluded, ascending by number."""
-        wanted = sorted(set(numbers))
-        shown = {number: self._remembered[number] for number in wanted if self._still_is(number)}
+        wanted, running = set(numbers), TrialState.RUNNING
+        # Of a finished trial what is remembered holds always, of one that runs while it does.
+        shown = {
+            number: trial
+            for number in wanted & self._remembered.keys()
+            if (trial := self._remembered[number]) is None or trial.state is not running or number in self._running
+        }
         self._used |= shown
-        shown |= self._read([number for number in wanted if number not in shown])
-        return [trial for number in wanted if (trial := shown.get(number)) is not None]
+        shown |= self._read(sorted(wanted - shown.keys()))
+        return [trial for number in sorted(shown) if (trial := shown[number]) is not None]
 
     def remember(self) -> None:
         """Keep what was shown, and nothing else, for the next look."""
         self._memory.keep(self._connection, self._study, self._used)
-
-    def _still_is(self, number: int) -> bool:
-        """Whether what is remembered of the trial holds: of a finished one always, of one that runs while it does."""
-        if number not in self._remembered:
-            return False
-        trial = self._remembered[number]
-        return trial is None or trial.state.is_finished() or number in self._running
 
     def _read(self, numbers: Sequence[int]) -> dict[int, FrozenTrial | None]:
         found: dict[int, FrozenTrial | None] = {}
