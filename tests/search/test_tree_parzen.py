@@ -14,10 +14,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tests.search.loop import define, trial
 from tuner.definition import StudyDefinition
-from tuner.search import History, Suggestion, suggest
+from tuner.search import History, Suggestion, look, suggest
 from tuner.search.sampler import at
 from tuner.search.seeds import trial_seed
-from tuner.search.tree_parzen import _KERNELS, _log_density
+from tuner.search.sight import Listed
+from tuner.search.tree_parzen import _KERNELS, _log_density, rising_weights
 from tuner.storage.frozen import distributions
 
 SPACES: Mapping[str, Mapping[str, Any]] = {
@@ -96,6 +97,42 @@ def test_points_are_those_of_optuna(space: str, together: bool) -> None:
         past = a_past(definition, size, seed)
         ours = suggest(definition, History(past, {}), [size]).trials[0].parameters
         assert ours == of_optuna(definition, past), (seed, size)
+
+
+def test_what_rounding_moves_out_of_the_range_is_chosen_anew_as_optuna_does() -> None:
+    # In so narrow a range the exponential of a logarithm often lies beyond the bounds.
+    space = {
+        "rate": {"type": "float", "low": 1e-5, "high": float(1e-5 + 20 * np.spacing(1e-5)), "scale": "log"},
+        "z": {"type": "float", "low": 0.0, "high": 1.0},
+    }
+    document = {"name": "study", "search_space": space, "goal": {"minimize": "loss"}}
+    for seed in range(40):
+        settings = {"n_startup_trials": 1, "multivariate": True}
+        sampler = {"name": "tpe", "seed": seed, "settings": settings}
+        definition = StudyDefinition.model_validate({**document, "sampler": sampler})
+        past = a_past(definition, 30, seed)
+        assert suggest(definition, History(past, {}), [30]).trials[0].parameters == of_optuna(definition, past)
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
+def test_of_a_long_study_points_are_those_of_optuna_with_the_same_weights(together: bool) -> None:
+    definition = define("tpe", SPACES["all kinds"], seed=6, settings={"multivariate": together})
+    past = a_past(definition, 3000, 6)
+    known = look(definition, Listed(past, {}, "minimize"))
+    assert known.weights
+    complete = [one for one in known.trials if one.state == TrialState.COMPLETE]
+    good = {one.number for one in sorted(complete, key=lambda one: one.values[0])[:25]}
+    rest = [known.weights.get(one.number, 1.0) for one in known.trials if one.number not in good]
+
+    sampler = TPESampler(seed=trial_seed(6, 3000), multivariate=together)
+    sampler._parzen_estimator_parameters = sampler._parzen_estimator_parameters._replace(
+        weights=lambda count: rising_weights(np.array(rest)) if count == len(rest) else np.ones(count)
+    )
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=sampler)
+    study.add_trials(known.trials)
+    theirs = study.ask(fixed_distributions=distributions(definition.search_space))
+    assert suggest(definition, known, [3000]).trials[0].parameters == theirs.params
 
 
 def test_more_candidates_than_optuna_takes_one_at_a_time() -> None:
