@@ -18,7 +18,7 @@ from tuner.search import History, Suggestion, look, suggest
 from tuner.search.sampler import at
 from tuner.search.seeds import trial_seed
 from tuner.search.sight import Listed
-from tuner.search.tree_parzen import _KERNELS, _log_density, rising_weights
+from tuner.search.tree_parzen import OPTUNAS_KERNELS, Density, _axis, rising_weights
 from tuner.storage.frozen import distributions
 
 SPACES: Mapping[str, Mapping[str, Any]] = {
@@ -151,10 +151,13 @@ def test_densities_are_those_of_optuna_up_to_rounding_and_a_constant(space: str,
     columns = {
         name: np.array([part.to_internal_repr(one.params[name]) for one in past]) for name, part in parts.items()
     }
-    density = _ParzenEstimator(columns, dict(parts), _KERNELS)
-    drawn = density.sample(np.random.RandomState(0), 50)
+    theirs = _ParzenEstimator(columns, dict(parts), OPTUNAS_KERNELS)
+    ours = Density([_axis(part) for part in parts.values()], np.array(list(columns.values())))
+    drawn = theirs.sample(np.random.RandomState(0), 50)
+    points = np.array(list(drawn.values()))
+    assert np.array_equal(ours.draw(np.random.RandomState(0), 50), points)
     with np.errstate(divide="ignore"):
-        ours, error = _log_density(density._mixture_distribution, np.array(list(drawn.values())))
-    apart = ours - density.log_pdf(drawn)
+        logarithm, error = ours.logarithm(points)
+    apart = logarithm - theirs.log_pdf(drawn)
     assert error < 1e-8
     assert np.ptp(apart) < 1e-10
