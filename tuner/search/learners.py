@@ -66,11 +66,9 @@ class TreeParzen(OptunaLearner):
     def look(self, trials: Trials) -> Sight:
         """The best, the latest, those that run, and of the others a spread, each of which stands for several."""
         first_of_latest = max(0, trials.next_number - self.latest)
-        certain = {
-            *trials.best(max(self.best, self.n_startup_trials)),
-            *range(first_of_latest, trials.next_number),
-            *trials.running(MOST_RUNNING),
-        }
+        certain = {*range(first_of_latest, trials.next_number), *trials.running(MOST_RUNNING)}
+        if first_of_latest > 0:
+            certain.update(trials.best(max(self.best, self.n_startup_trials)))
         evenly = spread(trials.next_number, self.spread)
         shown = trials.show(certain.union(evenly))
         if len(evenly) == trials.next_number:
