@@ -230,7 +230,8 @@ class Density:
             return points
         mu, sigma = self._mu[:, kernel], self._sigma[:, kernel]
         axes: list[Any] = [self._axes[place] for place in self._numbers]
-        left, right = (np.array([[getattr(axis, side)] for axis in axes]) for side in ("left", "right"))
+        left = np.array([axis.left for axis in axes])[:, None]
+        right = np.array([axis.right for axis in axes])[:, None]
         at = rng.uniform(0, 1, mu.shape)
         drawn = quantile(at.ravel(), ((left - mu) / sigma).ravel(), ((right - mu) / sigma).ravel())
         points[self._numbers] = drawn.reshape(mu.shape) * sigma + mu
