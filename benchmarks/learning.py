@@ -87,7 +87,7 @@ def _optuna_in_memory(done: list[Done], further: int) -> float:
 def _our_choice_in_memory(done: list[Done], further: int) -> float:
     """Seconds that our own search takes to choose a point, the median over so many further trials."""
     definition = StudyDefinition.model_validate(study_definition("tpe", "tpe"))
-    sampler = resolve_sampler(definition.sampler, definition.search_space)
+    sampler = resolve_sampler(definition.sampler, definition.search_space, definition.goal)
     definition = definition.model_copy(update={"sampler": sampler})
     trials = Listed([_frozen(number, one) for number, one in enumerate(done)], {}, "minimize")
     durations = []

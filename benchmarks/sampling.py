@@ -80,7 +80,7 @@ class Problem:
                 "sampler": {"name": "tpe", "seed": seed, "batch_size": batch_size},
             }
         )
-        sampler = resolve_sampler(definition.sampler, definition.search_space)
+        sampler = resolve_sampler(definition.sampler, definition.search_space, definition.goal)
         return definition.model_copy(update={"sampler": sampler})
 
 

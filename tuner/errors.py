@@ -11,7 +11,8 @@ The tree knows nothing of HTTP: ``api/problems.py`` gives each class its status,
     │   ├── StudyNotFound
     │   ├── TrialNotFound
     │   ├── ObjectiveNotFound
-    │   └── NoResult          the study has no finished trial with a finite value yet
+    │   ├── NoResult          the study has no finished trial with a finite value yet
+    │   └── NoSingleBest      the study's goal is a trade-off: there is a front, and no best trial
     ├── Conflict              it was possible once, or will be, but not in this state
     │   ├── StudyExists       the name is taken by another definition
     │   ├── ReadOnlyStudy     an Optuna program's study has no definition to act on
@@ -152,6 +153,13 @@ class NoResult(NotFound):
 
     code = "no_result"
     title = "No result yet"
+
+
+class NoSingleBest(NotFound):
+    """The study's goal is a trade-off: none of its trials is the best, and the front is at ``pareto``."""
+
+    code = "no_single_best"
+    title = "No single best"
 
 
 class Conflict(TunerError):

@@ -66,7 +66,11 @@ ParameterValue = bool | int | Annotated[float, PlainSerializer(encode_float, whe
 
 
 class Trial(BaseModel):
-    """A trial as it is read. Times are UTC; ``values`` are those at the trial's last step."""
+    """A trial as it is read. Times are UTC; ``values`` are those at the trial's last step.
+
+    ``objective_value`` is what its study ranks it by: the value of the goal's metric, or the first step at which that
+    reached the goal's target. Null where it is not finite or never got there, and where the goal is a trade-off.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,6 +79,7 @@ class Trial(BaseModel):
     attempt: int
     parameters: dict[str, ParameterValue]
     values: dict[str, WireFloat] | None = None
+    objective_value: float | None = None
     steps_run: int | None = None
     gradient_evaluations: int = 0
     outcome: Outcome | None = None

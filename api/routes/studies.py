@@ -16,6 +16,7 @@ from tuner.errors import (
     KeyReused,
     MissingExtra,
     NoResult,
+    NoSingleBest,
     ObjectiveFailed,
     ReadOnlyStudy,
     StudyChanged,
@@ -184,8 +185,12 @@ def stop(study: StudyAddress, database: OfDatabase) -> Study:
     "/{study:segment}/best",
     operation_id="get_best_trial",
     summary="Read the best trial",
-    responses=documented(StudyNotFound, NoResult),
+    responses=documented(StudyNotFound, NoResult, NoSingleBest),
 )
 def best(study: StudyAddress, database: OfDatabase) -> Trial:
-    """The complete trial with the best finite value of the study's goal."""
+    """The complete trial with the best finite value of the study's goal.
+
+    Where the goal is the fewest steps to a target, that is the one that got there first; `objective_value` says at
+    which step. Where it is a trade-off there is no best one: see `pareto`.
+    """
     return studies.best(database, study)

@@ -38,7 +38,9 @@ def define(
             "sampler": {"name": sampler, "seed": seed, "settings": settings or {}},
         }
     )
-    return definition.model_copy(update={"sampler": resolve_sampler(definition.sampler, definition.search_space)})
+    return definition.model_copy(
+        update={"sampler": resolve_sampler(definition.sampler, definition.search_space, definition.goal)}
+    )
 
 
 def trial(

@@ -113,7 +113,7 @@ class TestWhatAGaussianProcessSees:
         definition = define("random", RATE_AND_STEPS)
         point = Suggestion({"learning_rate": 0.1, "steps": 3}, {})
         trials = [trial(definition, number, point, value) for number, value in enumerate(values)]
-        return [one.value for one in GaussianProcess().view(trials, direction)]
+        return [one.value for one in GaussianProcess().view(trials, [direction])]
 
     def test_ordinary_losses_are_as_they_were(self) -> None:
         assert self.view([1.0, 2.0, 3.0, 4.0, 5.0]) == [1.0, 2.0, 3.0, 4.0, 5.0]

@@ -16,7 +16,7 @@ CHOICES = {"type": "categorical", "choices": ["adam", "heavy_ball"]}
 
 def resolve(choice: dict[str, Any], space: dict[str, Any] = RATE_AND_STEPS) -> SamplerChoice:
     definition = StudyDefinition.model_validate({"name": "study", "search_space": space, "sampler": choice})
-    return resolve_sampler(definition.sampler, definition.search_space)
+    return resolve_sampler(definition.sampler, definition.search_space, definition.goal)
 
 
 def refused(choice: dict[str, Any], space: dict[str, Any] = RATE_AND_STEPS) -> dict[str, str]:

@@ -78,10 +78,14 @@ def result_table(found: "Study") -> "Table":
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("study", found.name)
     table.add_row("state", found.state + (f": {found.state_reason}" if found.state_reason else ""))
+    goal = None if found.definition is None else found.definition.goal
+    if goal is not None and goal.is_about_steps:
+        table.add_row("goal", goal.words)
     if found.best is None:
-        finished = found.trials["complete"] > 0
-        table.add_row("best", "no trial has a finite value" if finished else "no trial is complete yet")
+        table.add_row("best", nothing_best(found))
     else:
+        if goal is not None and goal.target is not None:
+            table.add_row("best steps to target", number(found.best.objective_value))
         for name, value in {**found.best.parameters, **(found.best.values or {})}.items():
             table.add_row(f"best {name.replace('_', ' ')}", number(value))
         table.add_row("best trial", f"{found.best.number} ({found.best.gradient_evaluations:,} gradient evaluations)")
@@ -89,6 +93,16 @@ def result_table(found: "Study") -> "Table":
     table.add_row("gradient evaluations", f"{found.spent.gradient_evaluations:,}")
     table.add_row("wall time", f"{found.spent.seconds:.2f} s")
     return table
+
+
+def nothing_best(found: "Study") -> str:
+    """Why a study has no best trial."""
+    goal = None if found.definition is None else found.definition.goal
+    if goal is not None and goal.is_trade_off:
+        return "a trade-off has none: see its front"
+    if not found.trials["complete"]:
+        return "no trial is complete yet"
+    return "no trial has a finite value" if goal is None or goal.target is None else "no trial has got there yet"
 
 
 def number(value: Any) -> str:
@@ -104,8 +118,7 @@ def _trials(found: "Study") -> str:
 def _best(found: "Study") -> tuple[str, str, str]:
     if found.best is None:
         return "", "", ""
-    values = found.best.values or {}
-    value = values[found.definition.goal.metric] if found.definition else next(iter(values.values()))
+    value = found.best.objective_value
     parameters = found.best.parameters
     return number(value), number(parameters.get("learning_rate", "")), number(parameters.get("steps", ""))
 

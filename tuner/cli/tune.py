@@ -5,7 +5,6 @@ database, both run its trials.
 """
 
 import json
-import math
 import os
 import signal
 import sys
@@ -49,7 +48,7 @@ _OPTIONS = {
     "sampler.seed": "--seed",
     "budget.trials": "--trials",
     "budget.gradient_evaluations": "--gradient-evaluations",
-    "goal.minimize": "--goal",
+    "goal": "--goal",
     "name": "--name",
 }
 """Fields of a definition by the option that a user gave for them."""
@@ -66,7 +65,13 @@ _OPTIONS = {
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of the objective; repeatable."
 )
-@click.option("--goal", default="loss", show_default=True, metavar="METRIC", help="loss or validation_loss: minimised.")
+@click.option(
+    "--goal",
+    default="loss",
+    show_default=True,
+    metavar="GOAL",
+    help="What is minimised: loss, validation_loss, 'steps until loss 0.01', 'loss and steps'.",
+)
 @click.option("--name", metavar="NAME", help="Name of the study; made from the objective's where none is given.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @with_settings("objectives", "database_url")
@@ -86,7 +91,7 @@ def tune(settings: Settings, **options: Any) -> None:
             name = create(database, document, chosen_name=options["name"]).name
             interrupted = _run(database, name, settings)
             found, _ = studies.get(database, name)
-            nothing = None if found.best is not None else _why_nothing_was_found(database, found)
+            nothing = None if _has_an_answer(found) else _why_nothing_was_found(database, found)
     except InvalidInput as error:
         raise _by_option(error) from None
     if options["as_json"]:
@@ -128,7 +133,7 @@ def definition_document(options: Mapping[str, Any]) -> dict[str, Any]:
             },
             "steps": {"type": "int", **read_range(options["steps"], "--steps", whole=True)},
         },
-        "goal": {"minimize": options["goal"]},
+        "goal": read_goal(options["goal"]),
         "sampler": {"name": options["sampler"], "seed": options["seed"]},
         "budget": {
             "trials": trials,
@@ -136,6 +141,20 @@ def definition_document(options: Mapping[str, Any]) -> dict[str, Any]:
             "failed_trials": FAILURES_WITHOUT_A_BUDGET_OF_TRIALS if trials is None else None,
         },
     }
+
+
+def read_goal(text: str) -> dict[str, Any]:
+    """A goal in words, without the ``minimize`` that every goal of an objective begins with.
+
+    Raises:
+        InvalidInput: there is no such goal; the field is the option.
+    """
+    from tuner.client.space import goal
+
+    try:
+        return goal(text if text.startswith(("minimize ", "maximize ")) else f"minimize {text}")
+    except InvalidInput as error:
+        raise InvalidInput(*(FieldError("--goal", problem.message) for problem in error.fields)) from None
 
 
 def read_range(text: str, option: str, *, whole: bool = False) -> dict[str, float]:
@@ -321,9 +340,20 @@ def best_so_far(found: "Study") -> str:
     """The best loss and where it was found, in few words."""
     if found.best is None or found.definition is None:
         return ""
-    value = (found.best.values or {}).get(found.definition.goal.metric, math.nan)
-    rate, steps = found.best.parameters["learning_rate"], found.best.parameters["steps"]
-    return f"{found.definition.goal.metric} {value:.4g} at rate {rate:.3g}, {steps} steps"
+    goal = found.definition.goal
+    rate, steps, value = (
+        found.best.parameters["learning_rate"],
+        found.best.parameters["steps"],
+        found.best.objective_value,
+    )
+    if goal.target is not None:
+        return f"{goal.metric} {goal.target:.4g} in {value:.0f} steps at rate {rate:.3g}"
+    return f"{goal.metric} {value:.4g} at rate {rate:.3g}, {steps} steps"
+
+
+def _has_an_answer(found: "Study") -> bool:
+    assert found.definition is not None  # noqa: S101 (it was created here)
+    return found.best is not None or (found.definition.goal.is_trade_off and found.trials["complete"] > 0)
 
 
 def _why_nothing_was_found(database: "Database", found: "Study") -> str:
@@ -332,4 +362,8 @@ def _why_nothing_was_found(database: "Database", found: "Study") -> str:
     failed = trials.page(database, found.name, states=["failed"], page_size=1).trials
     if failed:
         return f"{found.trials['failed']} of {found.spent.trials} trials failed: {failed[0].reason}"
-    return f"no trial of {found.name} has a finite {found.definition.goal.metric if found.definition else 'value'}"
+    assert found.definition is not None  # noqa: S101 (it was created here)
+    goal = found.definition.goal
+    if goal.target is not None:
+        return f"no trial of {found.name} has got there: to {goal.words}"
+    return f"no trial of {found.name} has a finite {goal.metric}"

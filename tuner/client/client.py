@@ -97,7 +97,8 @@ class Client:
             parameters: ``learning_rate=(1e-5, 1e-1)`` (real, log scale), ``steps=(100, 5000)`` (whole numbers),
                 ``momentum=(0.0, 0.99)`` (real where an end is, linear), ``decay=log(1e-6, 1e-2)``,
                 ``batch_size=[32, 64]`` (one of these), ``layers=3`` (fixed).
-            goal: ``"minimize loss"`` (the default), ``"maximize accuracy"``.
+            goal: ``"minimize loss"`` (the default), ``"maximize accuracy"``; ``"minimize steps until loss 0.01"``, the
+                fewest steps that get there; ``"minimize loss and steps"``, their trade-off (`Study.pareto`).
             sampler: a registered sampler, or its name, seed and settings: ``{"name": "tpe", "seed": 3}``.
             pruner: a registered pruner likewise; none by default.
             trials: how many at most; 100 where nothing else is limited either.
@@ -131,13 +132,11 @@ class Client:
             tags=tags,
         )
         document = open_study(self._transport, said)
-        wanted = document["definition"]["goal"]
-        metric = wanted.get("minimize") or wanted.get("maximize")
         terms = Terms(
             self._transport,
             self._rounds,
             f"/v1/studies/{in_path(name)}",
-            metric if isinstance(metric, str) else None,
+            space.metric_of(document["definition"]["goal"]),
             self._lease_seconds,
             self._progress_deadline,
             self._running,

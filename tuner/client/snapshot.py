@@ -16,8 +16,9 @@ _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 class TrialSnapshot(Parameterised):
     """A trial at the moment of reading. Its parameters are attributes and items: ``best.learning_rate``.
 
-    ``values`` are the metrics that were told, non-finite ones included; None before. Times are UTC. ``raw`` is all that
-    the service answered.
+    ``values`` are the metrics that were told, non-finite ones included; None before. ``objective_value`` is what the
+    study ranks the trial by: the goal's metric, or the first step at which that reached the goal's target; None where
+    there is no such number. Times are UTC. ``raw`` is all that the service answered.
     """
 
     number: int
@@ -25,6 +26,7 @@ class TrialSnapshot(Parameterised):
     attempt: int
     parameters: Mapping[str, ParameterValue]
     values: Mapping[str, float] | None
+    objective_value: float | None
     steps_run: int | None
     gradient_evaluations: int
     reason: str | None
@@ -45,6 +47,7 @@ class TrialSnapshot(Parameterised):
             attempt=document["attempt"],
             parameters=MappingProxyType(document["parameters"]),
             values=None if values is None else MappingProxyType(values),
+            objective_value=document.get("objective_value"),
             steps_run=document.get("steps_run"),
             gradient_evaluations=document.get("gradient_evaluations") or 0,
             reason=document.get("reason"),

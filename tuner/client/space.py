@@ -91,17 +91,51 @@ def _wrong(name: str, message: str) -> InvalidInput:
 
 
 def goal(spec: str | Mapping[str, Any]) -> dict[str, Any]:
-    """``"minimize loss"`` and ``"maximize accuracy"`` as the definition has them.
+    """A goal in words, as the definition has it.
+
+    ``"minimize loss"`` · ``"maximize accuracy"`` · ``"minimize steps until loss is at most 0.01"``, where all between
+    metric and number may be left out · ``"minimize steps until accuracy is at least 0.95"`` ·
+    ``"minimize loss and steps"`` · ``"maximize accuracy and minimize steps"``; a comma is an ``and``.
 
     Raises:
         InvalidInput: at ``goal``.
     """
     if isinstance(spec, Mapping):
         return dict(spec)
-    match spec.split():
+    match spec.replace(",", " and ").split():
         case ["minimize" | "maximize" as direction, metric]:
             return {direction: metric}
-    raise InvalidInput.at("goal", f'is "minimize <metric>" or "maximize <metric>", not {spec!r}')
+        case ["minimize", "steps", "until", metric, *between, value] if " ".join(between) in _BETWEEN:
+            target = _number(value)
+            return {
+                "minimize": "steps",
+                "until": {metric: {"at_least": target} if between[-1:] == ["least"] else target},
+            }
+        case ["minimize", metric, "and", "steps"] | ["minimize", "steps", "and", metric]:
+            return {"minimize": [metric, "steps"]}
+        case ["maximize", metric, "and", "minimize", "steps"] | ["minimize", "steps", "and", "maximize", metric]:
+            return {"maximize": metric, "minimize": "steps"}
+    known = '"minimize loss", "maximize accuracy", "minimize steps until loss 0.01", "minimize loss and steps"'
+    raise InvalidInput.at("goal", f"is none: {spec!r}; goals look like {known}")
+
+
+_BETWEEN = {"", "is at most", "at most", "is at least", "at least"}
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput.at("goal", f"{text!r} is no number to be reached") from None
+
+
+def metric_of(goal: Mapping[str, Any]) -> str:
+    """The metric that a goal of a definition is about: what trials report and tell."""
+    if "until" in goal:
+        return str(next(iter(goal["until"])))
+    if isinstance(goal.get("minimize"), list):
+        return str(next(name for name in goal["minimize"] if name != "steps"))
+    return str(goal.get("maximize") or goal["minimize"])
 
 
 def choice(spec: str | Mapping[str, Any]) -> dict[str, Any]:

@@ -95,10 +95,17 @@ class TreeParzen(OptunaLearner):
         )
 
     def choose(self, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
-        """What Optuna would choose, faster. Optuna itself where there is too little to learn from, or constraints."""
+        """What Optuna would choose, faster.
+
+        Optuna itself where there is too little to learn from, where there are constraints, or where which trials are
+        good is a matter of fronts.
+        """
+        if definition.goal.is_trade_off:
+            return super().choose(definition, history, numbers)
         if any(beyond(one) for one in history.trials if one.intermediate_values or one.system_attrs):
             return super().choose(definition, history, numbers)
-        evidence = Evidence(history.trials, definition.search_space, history.weights, definition.goal.direction)
+        [(_, direction)] = definition.goal.aims
+        evidence = Evidence(history.trials, definition.search_space, history.weights, direction)
         if evidence.finished < self.n_startup_trials:
             return super().choose(definition, history, numbers)
         found = []
@@ -115,6 +122,8 @@ class CovarianceAdaptation(OptunaLearner):
     Hansen (2016), The CMA evolution strategy: a tutorial. ``popsize`` points make a generation; null lets their number
     follow the dimension: 4 + ⌊3 ln d⌋. The first batch is random.
     """
+
+    trades_off: ClassVar[bool] = False
 
     n_startup_trials: Startup = 1
     popsize: Annotated[int, Field(ge=4, le=1000)] | None = None
@@ -259,26 +268,29 @@ class GaussianProcess(OptunaLearner):
         """Optuna's ``GPSampler``."""
         return GPSampler(n_startup_trials=self.n_startup_trials, seed=trial_seed, warn_independent_sampling=False)
 
-    def view(self, trials: Sequence[FrozenTrial], direction: str) -> Sequence[FrozenTrial]:
+    def view(self, trials: Sequence[FrozenTrial], directions: Sequence[str]) -> Sequence[FrozenTrial]:
         """Diverged runs clipped to a bad but ordinary value.
 
         Optuna standardises the values: one loss of 1e24 would make all others equal, an infinite one warns. The fence
         stands ten times as far from the best as the best quarter of the distinct values ends.
         """
-        sign = 1.0 if direction == "minimize" else -1.0
-        finite = [sign * trial.value for trial in trials if trial.value is not None and math.isfinite(trial.value)]
-        if finite:
-            best, quarter = np.quantile(np.unique(finite), [0, 0.25], method="higher").tolist()
-            fence = min(best + 10 * (quarter - best), max(finite))
-        else:
-            fence = 0.0
-        return [
-            trial if trial.value is None else _with_value(trial, sign * min(sign * trial.value, fence))
-            for trial in trials
-        ]
+        signs = [1.0 if direction == "minimize" else -1.0 for direction in directions]
+        told = [trial.values for trial in trials if trial.values is not None]
+        fences = [_fence([sign * values[place] for values in told]) for place, sign in enumerate(signs)]
+        return [trial if trial.values is None else _fenced(trial, signs, fences) for trial in trials]
 
 
-def _with_value(trial: FrozenTrial, value: float) -> FrozenTrial:
+def _fence(values: Sequence[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return 0.0
+    best, quarter = np.quantile(np.unique(finite), [0, 0.25], method="higher").tolist()
+    return float(min(best + 10 * (quarter - best), max(finite)))
+
+
+def _fenced(trial: FrozenTrial, signs: Sequence[float], fences: Sequence[float]) -> FrozenTrial:
     shown = copy.copy(trial)
-    shown.values = [value]
+    shown.values = [
+        sign * min(sign * value, fence) for value, sign, fence in zip(trial.values, signs, fences, strict=True)
+    ]
     return shown

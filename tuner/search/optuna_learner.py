@@ -41,14 +41,14 @@ class OptunaLearner(Learner):
         """The notes on the study that are of no further use."""
         return set()
 
-    def view(self, trials: Sequence[FrozenTrial], direction: str) -> Sequence[FrozenTrial]:  # noqa: ARG002
+    def view(self, trials: Sequence[FrozenTrial], directions: Sequence[str]) -> Sequence[FrozenTrial]:  # noqa: ARG002
         """The trials as this sampler can bear them: most rank values, and take infinite ones."""
         return trials
 
     def choose(self, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
         """What Optuna's sampler chooses."""
-        direction = definition.goal.direction
-        view = BatchView(self.view(history.trials, direction), history.system_attrs, direction, numbers)
+        directions = [direction for _, direction in definition.goal.aims]
+        view = BatchView(self.view(history.trials, directions), history.system_attrs, directions, numbers)
         space = distributions(definition.search_space)
         seed = definition.sampler.seed
         found = []

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from tuner.definition import FloatRange, SamplerChoice, SearchSpace
+from tuner.definition import FloatRange, Goal, SamplerChoice, SearchSpace
 from tuner.errors import InvalidInput, MissingExtra
 from tuner.search.designs import GridDesign, QuasiRandomDesign, RandomDesign
 from tuner.search.learners import CovarianceAdaptation, GaussianProcess, GeneticAlgorithm, TreeParzen
@@ -63,15 +63,20 @@ SAMPLERS: Mapping[str, SamplerType] = MappingProxyType(
 )
 
 
-def resolve_sampler(choice: SamplerChoice, search_space: SearchSpace) -> SamplerChoice:
+def resolve_sampler(choice: SamplerChoice, search_space: SearchSpace, goal: Goal) -> SamplerChoice:
     """The choice with every default filled in: its settings and its batch size.
 
     Raises:
-        InvalidInput: at ``sampler.name`` (unknown, or not able to search this space), ``sampler.settings.<field>``, or
-            ``search_space.<name>.high`` (a range that is none in float64).
+        InvalidInput: at ``sampler.name`` (unknown, or not able to search this space or for this goal),
+            ``sampler.settings.<field>``, or ``search_space.<name>.high`` (a range that is none in float64).
         MissingExtra: at ``sampler.name``, where it needs a package that is not installed.
     """
     sampler = sampler_of(choice)
+    if goal.is_trade_off and not sampler.trades_off:
+        able = ", ".join(name for name, kind in SAMPLERS.items() if kind.settings.trades_off)
+        raise InvalidInput.at(
+            "sampler.name", f"{choice.name} searches for one best trial, and a trade-off has none: choose {able}"
+        )
     _check_widths(search_space)
     try:
         sampler.check(search_space)

@@ -73,6 +73,9 @@ class Sampler(Strict, ABC):
     package: ClassVar[str | None] = None
     """The package by which to tell whether the extra is installed."""
 
+    trades_off: ClassVar[bool] = True
+    """Whether it can search for a front, where two values make a trial better or worse."""
+
     def check(self, space: SearchSpace) -> None:
         """Refuse a search space that this sampler cannot search.
 

@@ -27,10 +27,14 @@ class BatchView(BaseStorage):
     """
 
     def __init__(
-        self, trials: Sequence[FrozenTrial], system_attrs: Mapping[str, Any], direction: str, numbers: Sequence[int]
+        self,
+        trials: Sequence[FrozenTrial],
+        system_attrs: Mapping[str, Any],
+        directions: Sequence[str],
+        numbers: Sequence[int],
     ) -> None:
         self._trials = list(trials)
-        self._directions = [StudyDirection.MAXIMIZE if direction == "maximize" else StudyDirection.MINIMIZE]
+        self._directions = [StudyDirection[direction.upper()] for direction in directions]
         self._system_attrs = dict(system_attrs)
         self._numbers = iter(numbers)
         self._new: dict[int, FrozenTrial] = {}

@@ -52,6 +52,7 @@ class TrialEvent(BaseModel):
     attempt: int
     parameters: dict[str, ParameterValue]
     values: dict[str, WireFloat] | None
+    objective_value: float | None
     last_step: int | None
     best_value: float | None
     best_step: int | None
@@ -68,7 +69,7 @@ class TrialEvent(BaseModel):
 
 
 class BestSoFar(BaseModel):
-    """The best trial's number, and its value of the goal's metric."""
+    """The best trial's number, and what makes it the best: its ``objective_value``."""
 
     number: int
     value: float
@@ -300,6 +301,7 @@ def _trial_event(record: TrialRecord) -> TrialEvent:
         attempt=record.attempt,
         parameters=record.parameters,
         values=record.metrics,
+        objective_value=record.objective_value,
         last_step=record.last_step,
         best_value=record.best_value,
         best_step=record.best_step,

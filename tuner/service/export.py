@@ -48,6 +48,7 @@ CURVES_AT_ONCE = 20
 
 COLUMNS_BEFORE = ("number", "state", "attempt")
 COLUMNS_AFTER = (
+    "objective_value",
     "steps_run",
     "gradient_evaluations",
     "outcome",
@@ -75,7 +76,7 @@ def as_table(database: Database, name: str) -> Iterator[bytes]:
     """
     study, last, view = database.read(partial(_begin, name=name))
     parameters = dict.fromkeys(view.definition.search_space if view.definition is not None else ())
-    values = dict.fromkeys(study.metrics)
+    values = dict.fromkeys(study.metrics if study.definition is None else [study.curve_metric])
     for page in _pages(database, study, last):
         for record in page:
             parameters |= dict.fromkeys(record.parameters)

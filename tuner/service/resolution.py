@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tuner import objectives
-from tuner.definition import LARGEST_CLIENT_STEPS, LARGEST_STEPS, Choices, IntRange, Parameter, StudyDefinition
+from tuner.definition import (
+    LARGEST_CLIENT_STEPS,
+    LARGEST_STEPS,
+    STEPS,
+    Choices,
+    IntRange,
+    Parameter,
+    StudyDefinition,
+)
 from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
 from tuner.objectives import Objective, Stochastic, Validated
@@ -62,7 +70,7 @@ def resolve(definition: StudyDefinition) -> StudyDefinition:
         if problems:
             raise InvalidInput(*problems)
     check_budget(definition)
-    sampler = resolve_sampler(definition.sampler, definition.search_space)
+    sampler = resolve_sampler(definition.sampler, definition.search_space, definition.goal)
     pruner = definition.pruner and resolve_pruner(definition.pruner, definition.search_space)
     return definition.model_copy(update={"objective": choice, "sampler": sampler, "pruner": pruner})
 
@@ -96,12 +104,14 @@ def _check_registered(definition: StudyDefinition, objective: Objective) -> None
 
 def _goal_problems(definition: StudyDefinition, objective: Objective) -> Iterator[FieldError]:
     goal = definition.goal
-    field = f"goal.{goal.direction}"
+    field = f"goal.{goal.field}"
     metrics = ["loss", "validation_loss"] if isinstance(objective, Validated) else ["loss"]
-    if goal.metric not in metrics:
+    if goal.metric == STEPS:
+        yield FieldError("goal.until", f'is missing: {{"minimize": "{STEPS}", "until": {{"loss": 0.01}}}}')
+    elif goal.metric not in metrics:
         yield FieldError(field, f"this objective measures {' and '.join(metrics)}, not {goal.metric!r}")
     elif goal.direction == "maximize":
-        yield FieldError(field, "a loss is minimised")
+        yield FieldError(field, "a loss is minimised" if goal.target is None else "a loss is to fall: give the number")
 
 
 def _space_problems(definition: StudyDefinition, objective: Objective) -> Iterator[FieldError]:

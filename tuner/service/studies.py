@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from tuner.definition import STUDY_NAME, Study, StudyDefinition
-from tuner.errors import InvalidInput, KeyReused, NoResult, StudyChanged, StudyExists, StudyState
+from tuner.errors import InvalidInput, KeyReused, NoResult, NoSingleBest, StudyChanged, StudyExists, StudyState
 from tuner.service import budget, idempotency
 from tuner.service.idempotency import Key
 from tuner.service.open_study import definition_of, open_study
@@ -64,8 +64,8 @@ def create(database: Database, definition: StudyDefinition, key: Key | None = No
                 connection,
                 name=resolved.name,
                 definition=resolved,
-                directions=[resolved.goal.direction],
-                metrics=[resolved.goal.metric],
+                directions=[direction for _, direction in resolved.goal.aims],
+                metrics=[name for name, _ in resolved.goal.aims],
                 objective=None if resolved.objective is None else resolved.objective.name,
                 moment=now(connection),
             )
@@ -120,8 +120,14 @@ def best(database: Database, name: str) -> Trial:
 
     Raises:
         NoResult: there is no complete trial with a finite value yet.
+        NoSingleBest: the study's goal is a trade-off.
     """
     study, _ = get(database, name)
+    goal = None if study.definition is None else study.definition.goal
+    if goal is not None and goal.is_trade_off:
+        raise NoSingleBest(f"study {name!r} is to {goal.words}: no trial is the best; read its front at …/pareto")
+    if study.best is None and goal is not None and goal.target is not None:
+        raise NoResult(f"no complete trial of study {name!r} has reached its target yet: it is to {goal.words}")
     if study.best is None:
         raise NoResult(f"study {name!r} has no complete trial with a finite value yet")
     return study.best

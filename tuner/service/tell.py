@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, TrialNotFound, TunerError
 from tuner.service import budget
 from tuner.service.open_study import OpenStudy, open_study
+from tuner.service.ranking import Told, objective_values
 from tuner.service.report import NewPoints
 from tuner.storage import curves, trials
 from tuner.storage.curves import CurveBlock
@@ -137,8 +138,6 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
     """
     if not settled:
         return {}
-    changes = [_settlement(study, record, ending) for record, ending in settled]
-    trials.change_many(study.connection, changes)
     curves.append(
         study.connection,
         [
@@ -147,6 +146,8 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
             for points in ending.curves
         ],
     )
+    changes = _settlements(study, settled)
+    trials.change_many(study.connection, changes)
     records = [record for record, _ in settled]
     study.add(
         spent_evaluations=sum(change["gradient_evaluations"] for change in changes)
@@ -180,15 +181,29 @@ def _judge(
         first = _result(record, settled[record.number][1])
     if first is not None and first != _result(record, ending):
         raise AlreadyTold(f"trial {record.number} is {first[0]} already, with another result")
-    metric = study.definition.goal.metric
-    if ending.state == "complete" and metric not in ending.values:
-        raise InvalidInput.at(f"values.{metric}", "is missing: it is the study's goal")
+    goal = study.definition.goal
+    if ending.state == "complete" and goal.metric not in ending.values:
+        raise InvalidInput.at(f"values.{goal.metric}", "is missing: it is the study's goal")
+    if ending.state == "complete" and goal.is_about_steps and _steps_run(record, ending) is None:
+        raise InvalidInput.at(
+            f"values.{goal.metric}", "after how many steps? Report it with its step before, or search over steps"
+        )
     return record
 
 
-def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[str, Any]:
-    """The columns that a finished trial gets."""
-    steps_run = _steps_run(record, ending)
+def _settlements(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> list[dict[str, Any]]:
+    """The columns that finished trials get. Their curves are stored already."""
+    told = [Told(record, ending.values, _steps_run(record, ending)) for record, ending in settled]
+    ranked = objective_values(study.connection, study.definition.goal, told)
+    return [
+        _settlement(study, record, ending, one.steps_run, value)
+        for (record, ending), one, value in zip(settled, told, ranked, strict=True)
+    ]
+
+
+def _settlement(
+    study: OpenStudy, record: TrialRecord, ending: Ending, steps_run: int | None, objective_value: float | None
+) -> dict[str, Any]:
     if ending.gradient_evaluations is not None:
         evaluations = ending.gradient_evaluations
     elif steps_run is not None:
@@ -198,12 +213,11 @@ def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending) -> dict[s
     if record.state == "waiting":
         # A late result: what its attempt had reported was counted when it lost the lease.
         evaluations = max(0, evaluations - study.reported_evaluations(record))
-    ranked = study.definition.goal.ranks(ending.values.get(study.definition.goal.metric))
     return {
         "id": record.id,
         "state": ending.state,
         "values": _encoded(ending.values),
-        "objective_value": None if ranked is None else ending.values[study.definition.goal.metric],
+        "objective_value": objective_value,
         "steps_run": steps_run,
         "gradient_evaluations": record.gradient_evaluations + evaluations,
         "reserved_evaluations": 0,

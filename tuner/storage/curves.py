@@ -133,18 +133,22 @@ def read(connection: Connection, trial_id: int, attempt: int) -> dict[str, Curve
     return read_many(connection, [(trial_id, attempt)]).get(trial_id, {})
 
 
-def read_many(connection: Connection, trials: Sequence[tuple[int, int]]) -> dict[int, dict[str, Curve]]:
-    """The curves of (trial id, attempt) pairs: trial id → metric → curve."""
+def read_many(
+    connection: Connection, trials: Sequence[tuple[int, int]], *, metric: str | None = None
+) -> dict[int, dict[str, Curve]]:
+    """The curves of (trial id, attempt) pairs: trial id → metric → curve; those of one metric where it is given."""
     attempts = dict(trials)
     statement = (
         select(table.c.trial_id, table.c.attempt, table.c.metric, table.c.points, table.c.first_step)
         .where(table.c.trial_id.in_(attempts))
         .order_by(table.c.trial_id, table.c.metric, table.c.sequence)
     )
+    if metric is not None:
+        statement = statement.where(table.c.metric == metric)
     collected: dict[int, dict[str, list[tuple[Steps, Values]]]] = {}
-    for trial_id, attempt, metric, points, first_step in connection.execute(statement):
+    for trial_id, attempt, name, points, first_step in connection.execute(statement):
         if attempts[trial_id] == attempt:
-            collected.setdefault(trial_id, {}).setdefault(metric, []).append(decode(points, first_step))
+            collected.setdefault(trial_id, {}).setdefault(name, []).append(decode(points, first_step))
     return {
         trial_id: {metric: _merge(blocks) for metric, blocks in metrics.items()}
         for trial_id, metrics in collected.items()

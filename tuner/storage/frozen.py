@@ -21,7 +21,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tuner.definition import Choices, FloatRange, IntRange, SearchSpace
+from tuner.definition import STEPS, Choices, FloatRange, IntRange, SearchSpace
 from tuner.storage.curves import Curve, as_intermediate_values
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
@@ -86,7 +86,16 @@ def frozen_trial(
 
 def _values(record: TrialRecord, study: StudyRecord) -> list[float] | None:
     metrics = record.metrics
-    if metrics is None or not all(metric in metrics for metric in study.metrics):
+    if metrics is None:
+        return None
+    if study.definition is not None:
+        goal = study.definition.goal
+        if goal.target is not None:
+            steps = record.objective_value
+            return [math.inf if steps is None else steps] if record.state == TrialState.COMPLETE else None
+        if goal.is_trade_off and record.steps_run is not None:
+            metrics = {STEPS: float(record.steps_run), **metrics}
+    if not all(metric in metrics for metric in study.metrics):
         return None
     values = [metrics[metric] for metric in study.metrics]
     if study.definition is None:

@@ -73,7 +73,7 @@ def search_space(study: StudyRecord) -> dict[str, BaseDistribution]:
 
 def _frozen(connection: Connection, study: StudyRecord, records: Sequence[TrialRecord]) -> Iterable[FrozenTrial]:
     space = search_space(study)
-    metric = study.metrics[0]
+    metric = study.curve_metric
     for start in range(0, len(records), _ROWS_A_QUERY):
         some = records[start : start + _ROWS_A_QUERY]
         attempts = [(record.id, record.attempt) for record in some]

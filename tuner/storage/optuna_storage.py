@@ -4,10 +4,11 @@ Through it Optuna's samplers, pruners and charts work on the service's studies, 
 studies here. What the methods promise is Optuna's contract; what is said here is only what that leaves open.
 
 A study that an Optuna program makes has no definition; its metrics are ``value``, or ``value_0``, ``value_1``, … The
-curve of a study's first metric is what Optuna calls intermediate values. Trials that an Optuna program runs have no
-lease: Optuna's ask and tell have no heartbeat that could renew one. They count as started and failed trials of their
-study, whoever made it, but nothing stops a program that overspends a budget: that is the service's ask. Who follows
-the events sees such a trial when it is created and when it ends: what is written in between does not lock its study.
+curve of a study's first metric, or of its goal's, is what Optuna calls intermediate values. Trials that an Optuna
+program runs have no lease: Optuna's ask and tell have no heartbeat that could renew one. They count as started and
+failed trials of their study, whoever made it, but nothing stops a program that overspends a budget: that is the
+service's ask. Who follows the events sees such a trial when it is created and when it ends: what is written in between
+does not lock its study.
 """
 
 # What Optuna's own docstrings say is not said again.
@@ -181,7 +182,7 @@ class TunerStorage(BaseStorage):
                 row["started_at"] = moment
             [trial] = trials.create(connection, [{"study_id": study.id, "number": study.next_number, **row}])
             steps, values = list(template.intermediate_values), list(template.intermediate_values.values())
-            curves.append(connection, [CurveBlock(trial.id, trial.attempt, study.metrics[0], steps, values)])
+            curves.append(connection, [CurveBlock(trial.id, trial.attempt, study.curve_metric, steps, values)])
             failed = int(trial.state == TrialState.FAILED)
             studies.increase(connection, study.id, next_number=1, failed_trials=failed, sequence=1)
             if trial.attempt:
@@ -259,7 +260,7 @@ class TunerStorage(BaseStorage):
 
         def work(connection: Connection) -> None:
             trial = _unfinished(connection, trial_id)
-            metric = studies.get_by_id(connection, trial.study_id).metrics[0]
+            metric = studies.get_by_id(connection, trial.study_id).curve_metric
             curves.grow(connection, [CurveBlock(trial_id, trial.attempt, metric, [step], [intermediate_value])])
             trials.change(connection, trial_id, updated_at=now(connection))
 
@@ -391,7 +392,7 @@ def _unfinished(connection: Connection, trial_id: int) -> TrialRecord:
 
 def _frozen(connection: Connection, trial: TrialRecord) -> FrozenTrial:
     study = studies.get_by_id(connection, trial.study_id)
-    curve = curves.read(connection, trial.id, trial.attempt).get(study.metrics[0])
+    curve = curves.read(connection, trial.id, trial.attempt).get(study.curve_metric)
     return frozen_trial(trial, study, search_space(study), curve)
 
 

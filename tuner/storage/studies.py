@@ -51,6 +51,11 @@ class StudyRecord(NamedTuple):
     user_attrs: dict[str, Any]
     system_attrs: dict[str, Any]
 
+    @property
+    def curve_metric(self) -> str:
+        """The metric that trials are followed by: what Optuna calls their intermediate values."""
+        return self.metrics[0] if self.definition is None else self.definition.goal.metric
+
 
 def create(
     connection: Connection,

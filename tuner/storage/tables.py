@@ -147,9 +147,10 @@ study = Table(
     Column("name", Text, nullable=False),
     # The resolved definition; NULL for a study that an Optuna program made.
     Column("definition", Definition),
-    # Optuna's directions, one a metric: ["minimize"].
+    # Optuna's directions: ["minimize"].
     Column("directions", Json, nullable=False),
-    # The metric that each direction is about: ["loss"].
+    # What each direction is about: ["loss"]; ["steps"] where the fewest to a target are wanted, ["loss", "steps"] where
+    # a trade-off is.
     Column("metrics", Json, nullable=False),
     Column("state", String(16), nullable=False),
     # Why it is in that state, in words; NULL while it is active.
@@ -198,7 +199,8 @@ trial = Table(
     Column("distributions", Json),
     # Metric → value, non-finite ones as strings.
     Column("values", Json),
-    # The goal's metric where it is finite: what "best" orders by.
+    # The goal's metric, or the first step at which it reached the goal's target, where that is finite: what "best"
+    # orders by. NULL where the goal is a trade-off.
     Column("objective_value", Double),
     Column("steps_run", BigInteger),
     # Spent, by all attempts; and set aside for the running one.

@@ -74,6 +74,7 @@ class TrialRecord(NamedTuple):
             attempt=self.attempt,
             parameters=self.parameters,
             values=self.metrics,
+            objective_value=self.objective_value,
             steps_run=self.steps_run,
             gradient_evaluations=self.gradient_evaluations,
             outcome=None if self.outcome is None else Outcome(self.outcome),
