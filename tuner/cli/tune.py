@@ -48,7 +48,8 @@ _OPTIONS = {
     "sampler.seed": "--seed",
     "budget.trials": "--trials",
     "budget.gradient_evaluations": "--gradient-evaluations",
-    "goal": "--goal",
+    "goal.minimize": "--goal",
+    "goal.until": "--goal",
     "name": "--name",
 }
 """Fields of a definition by the option that a user gave for them."""

@@ -189,6 +189,15 @@ def page(
     return [TrialRecord._make(row) for row in connection.execute(statement, {"of_study": study_id, **given})]
 
 
+def lengths(connection: Connection, study_id: int) -> list[tuple[int, int]]:
+    """The number of every complete or pruned trial that is not excluded, ascending, and the steps it has run."""
+    steps = func.coalesce(table.c.steps_run, table.c.last_step, 0)
+    statement = select(table.c.number, steps).where(
+        table.c.study_id == study_id, table.c.state.in_(("complete", "pruned")), ~table.c.excluded
+    )
+    return [(number, steps) for number, steps in connection.execute(statement.order_by(table.c.number))]
+
+
 def latest_update(connection: Connection, study_id: int) -> datetime | None:
     """When a trial of the study was last written; None where it has none.
 

@@ -1,0 +1,157 @@
+"""Trials as trajectories: what each was worth after every number of steps, as far as it is stored.
+
+A run of n steps contains every shorter one, so one stored curve answers for as many step counts as it has points, at no
+further gradient evaluation. What is read here are the complete and the pruned trials, but not excluded ones; of a long
+study an even part of them, so that reading stays within bounds.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.definition import Direction
+from tuner.storage import curves, studies, trials
+from tuner.storage.curves import Curve
+from tuner.storage.database import Connection, Database
+from tuner.storage.studies import StudyRecord
+from tuner.trial import ParameterValue
+
+MOST_TRIALS = 5000
+MOST_POINTS = 50_000_000
+"""Trials that are looked at, and points of their curves, together."""
+
+_REPORTED = 10_000
+"""Points that a training client's curve is taken to have at most, however many steps it was of."""
+
+_POINTS_AT_ONCE = 2_000_000
+_TRIALS_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The metric of a trial: values (n,) after steps (n,), which ascend; n ≥ 1."""
+
+    number: int
+    parameters: Mapping[str, ParameterValue]
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Which trajectories of a study are looked at.
+
+    metric, direction: what they are of, and which way it is better. numbers: of their trials, ascending; ``finished``
+    is how many there are to choose from. lengths: their steps.
+    """
+
+    study: StudyRecord
+    metric: str
+    direction: Direction
+    numbers: Sequence[int]
+    lengths: Sequence[int]
+    finished: int
+
+    @property
+    def most_steps(self) -> int:
+        """The steps of the longest of them; 0 where there is none."""
+        return max(self.lengths, default=0)
+
+
+def survey(database: Database, name: str) -> Survey:
+    """The trajectories of a study that are looked at: all, or as many as the bounds allow, evenly over their numbers.
+
+    Raises:
+        StudyNotFound: there is none.
+    """
+    return database.read(partial(_survey, name=name))
+
+
+def _survey(connection: Connection, name: str) -> Survey:
+    study = studies.get(connection, name)
+    found = trials.lengths(connection, study.id)
+    points = sum(_size(study, steps) for _, steps in found)
+    most = min(MOST_TRIALS, int(len(found) * min(1.0, MOST_POINTS / max(points, 1))) or 1, len(found))
+    chosen = [found[place] for place in np.linspace(0, len(found) - 1, most).astype(int)] if most else []
+    direction: Direction = "maximize" if study.directions[0] == "maximize" else "minimize"
+    return Survey(
+        study=study,
+        metric=study.curve_metric,
+        direction=direction if study.definition is None else study.definition.goal.direction,
+        numbers=[number for number, _ in chosen],
+        lengths=[steps for _, steps in chosen],
+        finished=len(found),
+    )
+
+
+def values_of(database: Database, seen: Survey, parameter: str) -> dict[int, float]:
+    """The number that each trial has for a parameter, by the trial's own; those that have none are missing."""
+    found: dict[int, float] = {}
+    for numbers in _parts(seen):
+        records = database.read(partial(trials.get_many, study_id=seen.study.id, numbers=numbers))
+        for number in numbers:
+            value: object = records[number].parameters.get(parameter) if number in records else None
+            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                found[number] = float(value)
+    return found
+
+
+def read(database: Database, seen: Survey) -> Iterator[Trajectory]:
+    """The trajectories, by number; those without a single point are passed over.
+
+    Each part is a snapshot of its own: one that is held for long would keep the database from cleaning up, and finished
+    trials do not change.
+    """
+    for numbers in _parts(seen):
+        yield from database.read(partial(_read, study_id=seen.study.id, numbers=numbers, metric=seen.metric))
+
+
+def _parts(seen: Survey) -> Iterator[list[int]]:
+    part: list[int] = []
+    points = 0
+    for number, steps in zip(seen.numbers, seen.lengths, strict=True):
+        size = _size(seen.study, steps)
+        if part and (len(part) == _TRIALS_AT_ONCE or points + size > _POINTS_AT_ONCE):
+            yield part
+            part, points = [], 0
+        part.append(number)
+        points += size
+    if part:
+        yield part
+
+
+def _size(study: StudyRecord, steps: int) -> int:
+    """About how many points a curve of so many steps has."""
+    return steps + 1 if study.objective is not None else min(steps + 1, _REPORTED)
+
+
+def _read(connection: Connection, *, study_id: int, numbers: Sequence[int], metric: str) -> list[Trajectory]:
+    records = trials.get_many(connection, study_id, numbers)
+    stored = curves.read_many(connection, [(one.id, one.attempt) for one in records.values()], metric=metric)
+    found = []
+    for number in numbers:
+        if number in records:
+            record = records[number]
+            value = None if record.metrics is None else record.metrics.get(metric)
+            curve = ending_at(stored.get(record.id, {}).get(metric), record.steps_run, value)
+            if curve is not None and len(curve.steps):
+                found.append(Trajectory(number, record.parameters, curve.steps, curve.values))
+    return found
+
+
+def ending_at(curve: Curve | None, steps_run: int | None, value: float | None) -> Curve | None:
+    """A curve with the value that was told of its last step, which is of that step the latest word."""
+    if steps_run is None or value is None:
+        return curve
+    if curve is None:
+        return Curve(np.array([steps_run]), np.array([value]))
+    place = int(np.searchsorted(curve.steps, steps_run))
+    if place < len(curve.steps) and curve.steps[place] == steps_run:
+        values = curve.values.copy()
+        values[place] = value
+        return Curve(curve.steps, values)
+    return Curve(np.insert(curve.steps, place, steps_run), np.insert(curve.values, place, value))
