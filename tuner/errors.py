@@ -16,6 +16,7 @@ The tree knows nothing of HTTP: ``api/problems.py`` gives each class its status,
     ├── Conflict              it was possible once, or will be, but not in this state
     │   ├── StudyExists       the name is taken by another definition
     │   ├── ReadOnlyStudy     an Optuna program's study has no definition to act on
+    │   ├── NoObjective       its objective is a training client's: the service cannot evaluate it
     │   ├── StudyState        the study's state does not allow the verb
     │   ├── StudyChanged      it is no longer the version that the change was meant for
     │   ├── TrialState        the trial's state does not allow it
@@ -179,6 +180,13 @@ class ReadOnlyStudy(Conflict):
     """The study was made by an Optuna program: it has no definition, and is shown only."""
 
     code = "read_only_study"
+
+
+class NoObjective(Conflict):
+    """The study's objective is a training client's own: the service cannot evaluate it."""
+
+    code = "no_objective"
+    title = "No objective to evaluate"
 
 
 class StudyState(Conflict):

@@ -1,16 +1,54 @@
 """What is read out of a study's trials: the front, the table of rates and steps, the landscape."""
 
-from typing import Annotated
+import re
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from api.problems import documented
-from api.serving import OfDatabase, StudyAddress
+from api.serving import LARGEST_NUMBER, OfDatabase, StudyAddress
 from tuner.definition import without_nul
-from tuner.errors import InvalidInput, StudyNotFound
+from tuner.errors import (
+    InvalidInput,
+    NoObjective,
+    NoResult,
+    ObjectiveFailed,
+    ObjectiveNotFound,
+    ReadOnlyStudy,
+    StudyNotFound,
+)
+from tuner.service.landscape import MOST_PATHS, LandscapeView, of_study
 from tuner.service.pareto import Pareto, pareto
 from tuner.service.surface import RateSurface, rate_surface
+
+TrialNumbers = Annotated[
+    list[str] | None,
+    AfterValidator(lambda texts: None if texts is None else _numbers(texts)),
+    Field(
+        description=f"The trials whose descents are drawn: up to {MOST_PATHS} numbers, with commas or repeated. "
+        "Without it, the best one."
+    ),
+]
+
+
+def _numbers(texts: list[str]) -> list[int]:
+    parts = [part.strip() for text in texts for part in text.split(",")]
+    for part in parts:
+        if re.fullmatch("[0-9]{1,10}", part) is None or int(part) > LARGEST_NUMBER:
+            raise PydanticCustomError("trial_number", "{part} is no trial's number", {"part": repr(part)})
+    return [int(part) for part in parts]
+
+
+class LandscapeQuery(BaseModel, extra="forbid"):
+    """Which descents, and how fine a grid."""
+
+    trials: TrialNumbers = None
+    resolution: Annotated[
+        int, Field(ge=2, le=101, description="Points along each axis. Each point of the grid is a gradient evaluation.")
+    ] = 41
+
 
 router = APIRouter(prefix="/v1/studies/{study:segment}", tags=["analyses"])
 
@@ -65,3 +103,21 @@ def surface(study: StudyAddress, query: Annotated[SurfaceQuery, Query()], databa
     trials share a column (the same rate; or, of many rates, neighbouring ones), the best counts.
     """
     return rate_surface(database, study, parameter=query.parameter, resolution=query.resolution, within=query.within)
+
+
+@router.get(
+    "/analysis/landscape",
+    operation_id="get_landscape",
+    summary="Read the loss surface around trials",
+    responses=documented(
+        InvalidInput, StudyNotFound, ObjectiveNotFound, ReadOnlyStudy, NoObjective, NoResult, ObjectiveFailed
+    ),
+)
+def landscape(study: StudyAddress, query: Annotated[LandscapeQuery, Query()], database: OfDatabase) -> LandscapeView:
+    """The losses of a registered objective on a plane, and the paths that descents took on it.
+
+    Of one or two parameters the plane is theirs; of more it is that of the paths' two principal directions (Li et al.
+    2018). The descents are run again, at most 20,000 gradient evaluations of all together, and so is every point of the
+    grid: `gradient_evaluations` counts them. The study is not charged.
+    """
+    return of_study(database, study, numbers=cast("list[int] | None", query.trials), resolution=query.resolution)

@@ -5,12 +5,33 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
+from api.body import JsonRoute
 from api.problems import documented
 from tuner import objectives
+from tuner.definition import ObjectiveChoice, RegisteredName, Seed, Strict
 from tuner.errors import InvalidInput, ObjectiveFailed, ObjectiveNotFound
 from tuner.objectives import KnownCurvature, KnownMinimum, Named, Objective, ObjectiveType, Stochastic, Validated
+from tuner.service.landscape import MOST_PATHS, LandscapeView
+from tuner.service.landscape import preview as try_rates
+from tuner.service.resolution import LARGEST_RATE
 
-router = APIRouter(prefix="/v1/objectives", tags=["objectives"])
+router = APIRouter(prefix="/v1/objectives", tags=["objectives"], route_class=JsonRoute)
+
+
+class Preview(Strict):
+    """A few descents to try, from the same start."""
+
+    settings: Annotated[dict[str, Any], Field(default_factory=dict)]
+    initial_seed: Seed = 0
+    learning_rates: Annotated[
+        list[Annotated[float, Field(gt=0, le=LARGEST_RATE)]], Field(min_length=1, max_length=MOST_PATHS)
+    ]
+    steps: Annotated[int, Field(ge=1, le=2000)] = 200
+    update_rule: RegisteredName = "gradient_descent"
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    resolution: Annotated[
+        int, Field(ge=2, le=101, description="Points along each axis. Each point of the grid is a gradient evaluation.")
+    ] = 41
 
 
 class KnownFacts(BaseModel):
@@ -101,3 +122,25 @@ def page() -> ObjectiveList:
 def get(name: Annotated[str, Path(description="The objective's name.")]) -> RegisteredObjective:
     """One registered objective with its settings and what is known of its minimum."""
     return described(name)
+
+
+@router.post(
+    "/{name:segment}:preview",
+    operation_id="preview_objective",
+    summary="Try a few rates",
+    responses=documented(InvalidInput, ObjectiveNotFound, ObjectiveFailed, body=True),
+)
+def preview(name: Annotated[str, Path(description="The objective's name.")], tried: Preview) -> LandscapeView:
+    """A few short descents at chosen rates, and the loss surface around them. Nothing is stored.
+
+    It takes at most so many gradient evaluations: the rates times (steps + 1), and the points of the grid.
+    """
+    choice = ObjectiveChoice(
+        name=name, settings=objectives.resolve_settings(name, tried.settings), initial_seed=tried.initial_seed
+    )
+    shared = {"steps": tried.steps, "update_rule": tried.update_rule}
+    if tried.momentum is not None:
+        shared["momentum"] = tried.momentum
+    return try_rates(
+        choice, [{"learning_rate": rate, **shared} for rate in tried.learning_rates], resolution=tried.resolution
+    )

@@ -73,6 +73,18 @@ MANY = {"results": [{"number": 0, **TELL}]}
 POINT = {"parameters": {"learning_rate": 0.1, "steps": 3}}
 CHANGES = {"notes": "n", "tags": ["a"], "budget": {"trials": 5, "seconds": 3.0}}
 
+PREVIEW = {
+    "settings": {"dimension": 3},
+    "initial_seed": 1,
+    "learning_rates": [0.1, 1.0],
+    "steps": 5,
+    "resolution": 3,
+    "update_rule": "heavy_ball",
+    "momentum": 0.5,
+}
+UNTIL = {"minimize": "steps", "until": {"accuracy": {"at_least": 0.9}}}
+TRADE_OFF = {"minimize": ["loss", "steps"]}
+
 
 def send(client: httpx.Client, path: str, document: Any, method: str = "POST") -> int:
     """Send a document, NaN and all; the status. Anything but a success is a problem document."""
@@ -125,6 +137,16 @@ def test_points_changes_and_leases(client: httpx.Client, point: Any, changes: An
     send(client, "/v1/studies/resnet/trials/0:exclude", held)
     strict(client.get("/v1/studies/resnet"))
     strict(client.get("/v1/studies/resnet/trials?page_size=1000"))
+
+
+@thorough
+@given(document=spoilt(PREVIEW) | junk, goal=spoilt(UNTIL) | spoilt(TRADE_OFF) | junk)
+def test_previews_and_goals(client: httpx.Client, document: Any, goal: Any) -> None:
+    send(client, "/v1/objectives/quadratic:preview", document)
+    if send(client, "/v1/studies", external(goal=goal)) == 201:
+        strict(client.get("/v1/studies/resnet/pareto"))
+        assert client.get("/studies/resnet").status_code == 200
+        client.delete("/v1/studies/resnet")
 
 
 @thorough

@@ -6,6 +6,7 @@ import sys
 import click
 
 from tuner import __version__
+from tuner.cli.findings import landscape, pareto, surface
 from tuner.cli.migrate import migrate
 from tuner.cli.objectives import objectives
 from tuner.cli.options import flag_of
@@ -31,6 +32,9 @@ def commands() -> None:
 
 for command in (serve, worker, migrate, tune, study, objectives):
     commands.add_command(command)
+
+for command in (pareto, surface, landscape):
+    study.add_command(command)
 
 
 def _by_flag(error: TunerError) -> TunerError:

@@ -12,9 +12,20 @@ The guide is ``docs/client.md``. Errors are those of `tuner.errors`, and the two
 
 from tuner.client.client import Client
 from tuner.client.errors import ServiceUnreachable, UnexpectedAnswer
+from tuner.client.findings import FrontPoint, RateSurface
 from tuner.client.snapshot import TrialSnapshot
 from tuner.client.space import log
 from tuner.client.study import Study
 from tuner.client.trial import Trial
 
-__all__ = ["Client", "ServiceUnreachable", "Study", "Trial", "TrialSnapshot", "UnexpectedAnswer", "log"]
+__all__ = [
+    "Client",
+    "FrontPoint",
+    "RateSurface",
+    "ServiceUnreachable",
+    "Study",
+    "Trial",
+    "TrialSnapshot",
+    "UnexpectedAnswer",
+    "log",
+]

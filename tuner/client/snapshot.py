@@ -40,7 +40,7 @@ class TrialSnapshot(Parameterised):
     def of(cls, document: Mapping[str, Any]) -> Self:
         """The trial that a document of the service shows."""
         told = document.get("values")
-        values = None if told is None else {name: _float(value) for name, value in told.items()}
+        values = None if told is None else {name: as_number(value) for name, value in told.items()}
         return cls(
             number=document["number"],
             state=document["state"],
@@ -59,7 +59,8 @@ class TrialSnapshot(Parameterised):
         )
 
 
-def _float(value: Any) -> float:
+def as_number(value: Any) -> float:
+    """A metric as the service writes it: a number, or the name of one that is not finite."""
     return _NON_FINITE[value] if isinstance(value, str) else float(value)
 
 

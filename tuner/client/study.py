@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
+from tuner.client.findings import FrontPoint, RateSurface
 from tuner.client.snapshot import TrialSnapshot
 from tuner.client.terms import Terms
 from tuner.client.transport import document_of, jittered
@@ -90,10 +92,52 @@ class Study:
     def best(self) -> TrialSnapshot:
         """The complete trial with the best finite value of the goal, read now.
 
+        Where the goal is the fewest steps to a target, it is the trial that got there first, and its
+        ``objective_value`` says at which step.
+
         Raises:
             NoResult: there is none yet.
+            NoSingleBest: the goal is a trade-off; `pareto` is its answer.
         """
         return TrialSnapshot.of(self._read("/best"))
+
+    def pareto(self, max_points: int = 100) -> list[FrontPoint]:
+        """For every number of steps the best value that any trial had reached, by ascending steps, read now.
+
+        It comes from what was reported, for any goal: a trial takes part with every step that it reported, and with its
+        last. Of many points ``max_points`` are shown.
+        """
+        return [FrontPoint.of(point) for point in self._read(f"/pareto?max_points={max_points}")["points"]]
+
+    def surface(self, *, parameter: str = "learning_rate", resolution: int = 60, within: bool = False) -> RateSurface:
+        """What every rate was worth after every number of steps, from what was reported, read now.
+
+        Args:
+            parameter: the numeric parameter that stands for the rate.
+            resolution: rates at most, and step counts at most.
+            within: the best value within so many steps, instead of the value after exactly so many.
+
+        Raises:
+            InvalidInput: trials have no number of that name.
+        """
+        query = urlencode({"parameter": parameter, "resolution": resolution, "within": str(within).lower()})
+        return RateSurface.of(self._read(f"/analysis/surface?{query}"))
+
+    def landscape(self, *numbers: int, resolution: int = 41) -> Mapping[str, Any]:
+        """The loss surface around the descents of these trials, the best one's without any, as the service answers it.
+
+        Of a study whose objective the service runs itself. ``axes``, ``values`` (a row for each value of the second
+        axis), ``paths`` and ``gradient_evaluations``, what it took.
+
+        Raises:
+            NoObjective: the study is a training client's.
+            NoResult: no trials are named, and there is no best one.
+            InvalidInput: a trial does not exist, or they are too many.
+        """
+        query: dict[str, Any] = {"resolution": resolution}
+        if numbers:
+            query["trials"] = ",".join(map(str, numbers))
+        return self._read(f"/analysis/landscape?{urlencode(query)}")
 
     @property
     def state(self) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from tuner.descent.curves import Curve
 from tuner.descent.rules import UpdateRule
@@ -18,6 +19,12 @@ class Row:
     learning_rate: float
     steps: int
     settings: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any], rule: UpdateRule, *, steps: int | None = None) -> Self:
+        """The row of a trial's parameters, over its own steps or so many; settings of other rules are none of it."""
+        settings = {name: float(parameters[name]) for name in rule.settings if name in parameters}
+        return cls(float(parameters["learning_rate"]), parameters["steps"] if steps is None else steps, settings)
 
     def problems(self, rule: UpdateRule) -> list[FieldError]:
         """What is wrong with it under that rule, field by field."""

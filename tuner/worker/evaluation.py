@@ -64,7 +64,7 @@ class Run:
         self._told_to = dict.fromkeys(self._leases, -1)
         self._descent = Descent(
             objective,
-            [_row(lease, trials.update_rule) for lease in trials.leases],
+            [Row.of(lease.parameters, RULES[trials.update_rule]) for lease in trials.leases],
             update_rule=trials.update_rule,
             batch_size=trials.batch_size,
             initial_seed=initial_seed,
@@ -136,10 +136,3 @@ def _shared(lease: Lease) -> tuple[str, int]:
 def _steps(lease: Lease) -> int:
     steps: Any = lease.parameters["steps"]
     return int(steps)
-
-
-def _row(lease: Lease, update_rule: str) -> Row:
-    """A trial's parameters as a row. Settings of other update rules that the space has are none of this one's."""
-    parameters: dict[str, Any] = lease.parameters
-    settings = {name: float(parameters[name]) for name in RULES[update_rule].settings if name in parameters}
-    return Row(float(parameters["learning_rate"]), _steps(lease), settings)

@@ -1,0 +1,130 @@
+"""Landscapes of studies and of rates that are tried: their paths are the trials', and what they take is counted."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service.definitions import external
+from tests.worker.running import definition, fixed, trials_of, work_off
+from tuner import objectives
+from tuner.definition import ObjectiveChoice
+from tuner.errors import InvalidInput, NoObjective, NoResult, ObjectiveNotFound, StudyNotFound
+from tuner.service import landscape, studies, trials
+from tuner.storage.database import Database
+from tuner.trial import Outcome, Trial
+
+
+def searched(database: Database, name: str = "line-fit", objective: str = "line_fit", **changes: Any) -> list[Trial]:
+    changes = {"budget": {"trials": 6}, **changes}
+    studies.create(database, definition(name, objective, **changes))
+    work_off(database, name)
+    return trials_of(database, name)
+
+
+def test_the_paths_are_those_of_the_trials(database: Database) -> None:
+    done = searched(database, settings={"seed": 5})
+    view = landscape.of_study(database, "line-fit", numbers=[4, 0], resolution=7)
+    assert [path.number for path in view.paths] == [4, 0]
+    for path in view.paths:
+        assert path.number is not None
+        assert path.parameters == done[path.number].parameters
+        assert path.outcome == done[path.number].outcome
+        curve = trials.curve(database, "line-fit", path.number)["loss"]
+        stored = dict(zip(curve.steps, curve.values, strict=True))
+        assert path.losses == [stored[step] for step in path.steps]
+        assert not path.cut
+    objective = objectives.create("line_fit", {"seed": 5})
+    assert [axis.label for axis in view.axes] == ["w", "b"]
+    start = objective.initial_parameters(0)
+    assert view.paths[0].coordinates[0] == start.tolist()
+
+
+def test_what_it_takes_is_counted_to_the_row_and_charged_to_nobody(database: Database, tmp_path: Path) -> None:
+    log = tmp_path / "rows"
+    searched(database, "bowls", "bowl", settings={"log": str(log)}, search_space=fixed(0.1, 20))
+    before, spent = log.read_text().count("\n"), studies.get(database, "bowls")[0].spent
+    view = landscape.of_study(database, "bowls", numbers=[0, 1], resolution=13)
+    rows = [int(line) for line in log.read_text().splitlines()[before:]]
+    assert sum(rows) == view.gradient_evaluations == 2 * 21 + 13
+    assert studies.get(database, "bowls")[0].spent == spent
+
+
+def test_without_numbers_it_is_the_best_trial(database: Database) -> None:
+    searched(database)
+    best = studies.best(database, "line-fit").number
+    assert [path.number for path in landscape.of_study(database, "line-fit", resolution=3).paths] == [best]
+
+
+def test_mini_batches_and_other_rules_are_run_as_the_workers_ran_them(database: Database) -> None:
+    space = {
+        **fixed(0.05, 30),
+        "update_rule": {"type": "categorical", "choices": ["heavy_ball", "adam", "gradient_descent"]},
+        "momentum": {"type": "float", "low": 0.1, "high": 0.9},
+        "batch_size": {"type": "categorical", "choices": [8, 16]},
+    }
+    done = searched(database, "net", "network", search_space=space, settings={"hidden": 3})
+    view = landscape.of_study(database, "net", numbers=[trial.number for trial in done], resolution=3)
+    for path, trial in zip(view.paths, done, strict=True):
+        curve = trials.curve(database, "net", trial.number)["loss"]
+        stored = dict(zip(curve.steps, curve.values, strict=True))
+        assert path.losses == [stored[step] for step in path.steps]
+    assert [axis.label for axis in view.axes] == ["direction 1", "direction 2"]
+    assert 0 < sum(axis.explained or 0 for axis in view.axes) <= 1 + 1e-9
+
+
+def test_a_long_path_is_cut_and_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched(database, search_space=fixed(0.01, 200))
+    monkeypatch.setattr(landscape, "MOST_EVALUATIONS", 100)
+    view = landscape.of_study(database, "line-fit", numbers=[0, 1], resolution=2)
+    assert [(path.steps[-1], path.cut) for path in view.paths] == [(49, True)] * 2
+    assert view.gradient_evaluations == 100 + 4
+
+
+def test_a_diverged_trial_is_drawn_as_far_as_it_is_finite(database: Database) -> None:
+    searched(database, search_space=fixed(10.0, 200), budget={"trials": 1})
+    view = landscape.of_study(database, "line-fit", numbers=[0], resolution=3)
+    [path] = view.paths
+    assert path.outcome is Outcome.LEFT_FINITE_NUMBERS
+    assert not path.cut
+    assert all(math.isfinite(loss) for loss in path.losses)
+
+
+@pytest.mark.parametrize(("numbers", "message"), [([99], "no trial 99"), (list(range(9)), "at most 8")])
+def test_trials_that_cannot_be_drawn_are_named(database: Database, numbers: list[int], message: str) -> None:
+    searched(database)
+    with pytest.raises(InvalidInput, match=message) as refused:
+        landscape.of_study(database, "line-fit", numbers=numbers)
+    assert [error.field for error in refused.value.fields] == ["trials"]
+
+
+def test_where_there_is_nothing_to_draw_it_is_said_why(database: Database) -> None:
+    studies.create(database, external())
+    with pytest.raises(NoObjective):
+        landscape.of_study(database, "resnet", numbers=[0])
+    studies.create(database, definition())
+    with pytest.raises(NoResult):
+        landscape.of_study(database, "line-fit")
+    with pytest.raises(StudyNotFound):
+        landscape.of_study(database, "nothing")
+
+
+def test_rates_can_be_tried_without_a_study() -> None:
+    choice = ObjectiveChoice(name="quadratic", settings={"dimension": 1})
+    rates = [{"learning_rate": rate, "steps": 3, "update_rule": "gradient_descent"} for rate in (0.5, 2.5)]
+    view = landscape.preview(choice, rates, resolution=5)
+    first, second = view.paths
+    for path, rate in ((first, 0.5), (second, 2.5)):
+        assert path.number is None
+        assert path.losses == pytest.approx([path.losses[0] * (1 - rate) ** (2 * k) for k in range(4)])
+    assert view.gradient_evaluations == 2 * 4 + 5
+    assert len(view.values) == 1
+    with pytest.raises(ObjectiveNotFound):
+        landscape.preview(ObjectiveChoice(name="quadratik"), rates)
+    with pytest.raises(InvalidInput) as refused:
+        landscape.preview(choice, [{**rates[0], "momentum": 0.9}])
+    assert [error.field for error in refused.value.fields] == ["momentum"]
+    with pytest.raises(InvalidInput) as refused:
+        landscape.preview(choice, [{**rates[0], "update_rule": "adamw"}])
+    assert [error.field for error in refused.value.fields] == ["update_rule"]

@@ -1,0 +1,208 @@
+"""The loss surface of a registered objective around the descents of some trials, or of rates that somebody tries.
+
+Parameters are not stored, so the descents are run again, which gives the same paths; and every point of the grid is an
+evaluation of the objective. What that takes is counted and said, and charged to no study: a study's budget is what its
+search may spend, and looking at it must not end it. It is bounded by `MOST_EVALUATIONS` and the resolution.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tuner import objectives
+from tuner.analysis.landscape import Path, follow, landscape
+from tuner.definition import ObjectiveChoice
+from tuner.descent import RULES, Row
+from tuner.errors import InvalidInput, NoObjective, NoResult
+from tuner.objectives import Objective
+from tuner.service.open_study import definition_of
+from tuner.storage import studies, trials
+from tuner.storage.database import Connection, Database
+from tuner.storage.trials import TrialRecord
+from tuner.trial import Outcome, ParameterValue, WireFloat
+
+MOST_PATHS = 8
+
+MOST_EVALUATIONS = 20_000
+"""Gradient evaluations of all paths together, at most: longer ones are cut, each to an equal share."""
+
+
+class LandscapeAxis(BaseModel):
+    """One axis of the grid. ``explained`` is the share of the paths' squared length along it; null for a parameter."""
+
+    label: str
+    values: list[float]
+    explained: float | None
+
+
+class LandscapePath(BaseModel):
+    """One descent: after ``steps[i]`` steps it was at ``coordinates[i]`` (one an axis), and the loss was ``losses[i]``.
+
+    Points that are not finite are left out; ``outcome`` says how the descent ended. ``cut`` says that it was not run to
+    its end here.
+    """
+
+    number: int | None = Field(description="The trial's number; null for a descent that is no trial.")
+    parameters: dict[str, ParameterValue]
+    steps: list[int]
+    coordinates: list[list[float]]
+    losses: list[float]
+    outcome: Outcome | None
+    cut: bool
+
+
+class LandscapeView(BaseModel):
+    """Losses on a grid: ``values[i][j]`` at ``axes[1].values[i]`` and ``axes[0].values[j]``; one axis has a single row.
+
+    ``gradient_evaluations`` is what it took to make; no study is charged with it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    objective: str
+    axes: list[LandscapeAxis]
+    values: list[list[WireFloat]]
+    paths: list[LandscapePath]
+    gradient_evaluations: int
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A descent to be drawn."""
+
+    number: int | None
+    parameters: Mapping[str, Any]
+    steps: int
+
+    @property
+    def shared(self) -> tuple[str, int]:
+        """What descents that run together have in common; 0 is the full gradient."""
+        return str(self.parameters.get("update_rule", "gradient_descent")), int(self.parameters.get("batch_size", 0))
+
+
+def of_study(
+    database: Database, name: str, *, numbers: Sequence[int] | None = None, resolution: int = 41
+) -> LandscapeView:
+    """The landscape around the descents of these trials; without any, around the best one's.
+
+    Raises:
+        StudyNotFound, ObjectiveNotFound: there is none.
+        ReadOnlyStudy, NoObjective: the service cannot evaluate the study's objective.
+        NoResult: no trials are named, and there is no best one.
+        InvalidInput: at ``trials``: one does not exist or is no descent, or they are too many.
+        ObjectiveFailed: the objective raised or answered wrong shapes.
+    """
+    choice, records = database.read(partial(_chosen, name=name, numbers=numbers))
+    wanted = [_Wanted(one.number, one.parameters, _steps(one)) for one in records]
+    return _view(choice, wanted, resolution)
+
+
+def preview(choice: ObjectiveChoice, tried: Sequence[Mapping[str, Any]], *, resolution: int = 41) -> LandscapeView:
+    """The landscape around a few descents that are no trials: each a mapping like a trial's parameters.
+
+    Raises:
+        ObjectiveNotFound: there is none of that name.
+        InvalidInput: at ``settings.<name>`` of the objective, ``update_rule``, or a setting that the rule has not.
+        ObjectiveFailed: the objective raised or answered wrong shapes.
+    """
+    for parameters in tried:
+        _check(parameters)
+    return _view(choice, [_Wanted(None, parameters, int(parameters["steps"])) for parameters in tried], resolution)
+
+
+def _check(parameters: Mapping[str, Any]) -> None:
+    """Refuse a descent that its update rule does not know."""
+    rule = RULES.get(parameters["update_rule"])
+    if rule is None:
+        raise InvalidInput.at("update_rule", f"{parameters['update_rule']!r} is none of {', '.join(RULES)}")
+    for name in parameters.keys() - {"learning_rate", "steps", "update_rule", *rule.settings}:
+        raise InvalidInput.at(name, f"{rule.name} has none; it has {', '.join(rule.settings) or 'no settings'}")
+
+
+def _chosen(
+    connection: Connection, *, name: str, numbers: Sequence[int] | None
+) -> tuple[ObjectiveChoice, list[TrialRecord]]:
+    study = studies.get(connection, name)
+    choice = definition_of(study).objective
+    if choice is None:
+        raise NoObjective(f"the trials of study {study.name!r} are run by training clients: only they can evaluate it")
+    if numbers is None:
+        best = trials.best(connection, study.id, study.directions[0]) if len(study.directions) == 1 else None
+        if best is None:
+            raise NoResult(f"study {study.name!r} has no best trial to look at: name some by trials=0,1")
+        return choice, [best]
+    distinct = list(dict.fromkeys(numbers))
+    if len(distinct) > MOST_PATHS:
+        raise InvalidInput.at("trials", f"at most {MOST_PATHS} at once")
+    found = trials.get_many(connection, study.id, distinct)
+    for number in distinct:
+        if number not in found:
+            raise InvalidInput.at("trials", f"the study has no trial {number}")
+        if not {"learning_rate", "steps"} <= found[number].parameters.keys():
+            raise InvalidInput.at("trials", f"trial {number} has no learning rate and steps")
+    return choice, [found[number] for number in distinct]
+
+
+def _steps(record: TrialRecord) -> int:
+    """How far a trial went; one that is not finished, how far it is to go."""
+    return int(record.parameters["steps"]) if record.steps_run is None else record.steps_run
+
+
+def _view(choice: ObjectiveChoice, wanted: Sequence[_Wanted], resolution: int) -> LandscapeView:
+    objective = objectives.create(choice.name, choice.settings)
+    most_steps = MOST_EVALUATIONS // len(wanted) - 1
+    paths, spent = _follow(objective, choice.initial_seed, wanted, most_steps)
+    drawn = landscape(objective, paths, initial_seed=choice.initial_seed, resolution=resolution)
+    shares = [None] * len(drawn.axes) if drawn.plane.explained is None else drawn.plane.explained.tolist()
+    return LandscapeView(
+        objective=choice.name,
+        axes=[
+            LandscapeAxis(label=label, values=axis.tolist(), explained=share)
+            for label, axis, share in zip(drawn.labels, drawn.axes, shares, strict=True)
+        ],
+        values=drawn.values.reshape(-1, resolution).tolist(),
+        paths=[
+            LandscapePath(
+                number=one.number,
+                parameters=dict(one.parameters),
+                steps=path.steps.tolist(),
+                coordinates=on.tolist(),
+                losses=path.losses.tolist(),
+                outcome=path.outcome,
+                cut=one.steps > most_steps and path.outcome is not Outcome.LEFT_FINITE_NUMBERS,
+            )
+            for one, path, on in zip(wanted, paths, drawn.coordinates, strict=True)
+        ],
+        gradient_evaluations=spent + drawn.gradient_evaluations,
+    )
+
+
+def _follow(
+    objective: Objective, initial_seed: int, wanted: Sequence[_Wanted], most_steps: int
+) -> tuple[list[Path], int]:
+    """The paths of descents, in their order, and what they took."""
+    found: dict[int, Path] = {}
+    spent = 0
+    places = sorted(range(len(wanted)), key=lambda place: wanted[place].shared)
+    for (update_rule, batch_size), group in groupby(places, key=lambda place: wanted[place].shared):
+        together = list(group)
+        rows = [
+            Row.of(wanted[place].parameters, RULES[update_rule], steps=min(wanted[place].steps, most_steps))
+            for place in together
+        ]
+        # As the worker runs them: mini-batches come from the objective's seed.
+        paths, took = follow(
+            objective,
+            rows,
+            update_rule=update_rule,
+            batch_size=batch_size or None,
+            initial_seed=initial_seed,
+            seed=initial_seed,
+        )
+        found |= dict(zip(together, paths, strict=True))
+        spent += took
+    return [found[place] for place in range(len(wanted))], spent
