@@ -143,6 +143,20 @@ def test_of_a_path_that_only_diverges_the_first_updates_are_shown() -> None:
         assert axis[0] < on[:5].min() < on[:5].max() < axis[-1] < 20
 
 
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_a_start_that_is_no_number_has_a_landscape_and_no_path(dimension: int) -> None:
+    class Nowhere(Bowl):
+        def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+            return np.full(len(parameters), math.nan), parameters
+
+    nowhere = Nowhere(*[1.0] * dimension)
+    paths, _ = follow(nowhere, [Row(0.2, 5)])
+    assert len(paths[0].steps) == 0
+    found = landscape(nowhere, paths, resolution=3)
+    assert np.isnan(found.values).all()
+    assert all(np.all(np.diff(axis) > 0) for axis in found.axes)
+
+
 def test_what_is_not_finite_on_the_grid_is_data() -> None:
     class Cliff(Bowl):
         def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:

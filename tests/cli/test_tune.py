@@ -13,6 +13,7 @@ from tuner.cli.tune import read_assignments, read_range
 from tuner.errors import InvalidInput
 from tuner.objectives import create
 from tuner.service import studies
+from tuner.service.pareto import pareto
 from tuner.storage import TunerStorage
 from tuner.storage.database import Database
 
@@ -37,6 +38,25 @@ def test_json_is_one_strict_document_and_nothing_else(database: Database) -> Non
     assert document["gradient_evaluations"] == sum(
         trial.gradient_evaluations for trial in trials_of(database, "line-fit")
     )
+
+
+def test_the_fewest_steps_to_a_target(database: Database) -> None:
+    flags = ["--steps", "200", "--trials", "40", "--goal", "steps until loss 0.001", "--database-url", database.url]
+    document = strict_json(tuner("tune", "line_fit", "--json", *flags).stdout)
+    best = study_of(database, "line-fit").best
+    assert best is not None
+    assert document["best"]["steps_to_target"] == best.objective_value
+    assert 1 <= document["best"]["steps_to_target"] < 60
+
+
+def test_a_trade_off_is_answered_by_its_front(database: Database) -> None:
+    flags = ["--trials", "10", "--goal", "loss and steps", "--database-url", database.url]
+    ran = tuner("tune", "line_fit", "--json", *flags)
+    assert ran.returncode == 0
+    document = strict_json(ran.stdout)
+    assert document["best"] is None
+    assert document["pareto"] == pareto(database, "line-fit", max_points=20).model_dump(mode="json")["points"]
+    assert "0.0" in tuner("tune", "line_fit", *flags).stdout
 
 
 def test_a_losing_study_is_still_strict_json(database: Database) -> None:
@@ -173,6 +193,11 @@ def names_of(database: Database) -> list[str]:
         (["line_fit", "--set", "seed"], 2, "tuner: --set: 'seed' is not KEY=VALUE"),
         (["line_fit", "--set", "sed=1"], 2, "tuner: --set sed: "),
         (["line_fit", "--goal", "validation_loss"], 2, "tuner: --goal: this objective measures loss"),
+        (["line_fit", "--goal", "steps until accuracy 0.1"], 2, "tuner: --goal accuracy: this objective measures loss"),
+        (["line_fit", "--goal", "steps until loss soon"], 2, "tuner: --goal: 'soon' is no number"),
+        (["line_fit", "--goal", "steps"], 2, "tuner: --goal: is missing"),
+        (["line_fit", "--goal", "loss and time"], 2, "tuner: --goal: is none"),
+        (["line_fit", "--goal", "loss and steps", "--sampler", "cmaes"], 2, "tuner: --sampler: cmaes searches for one"),
         (["line_fit", "--name", "No Spaces"], 2, "tuner: --name: "),
         (["line_fit", "--objectives", "no_such_module"], 2, "tuner: --objectives: no_such_module cannot be imported"),
         (["line_fit", "--database-url", "mysql://there"], 2, "tuner: --database-url: "),

@@ -155,7 +155,7 @@ def landscape(objective: Objective, paths: Sequence[Path], *, initial_seed: int 
     """
     origin = start(objective, initial_seed)
     with np.errstate(all="ignore"):
-        plane = _plane(objective.dimension, paths)
+        plane = _plane(paths, origin.astype(np.float64))
         coordinates = [plane.coordinates(path.parameters) for path in paths]
         bounds = _bounds(paths, coordinates, plane.coordinates(origin.astype(np.float64)[None]))
         axes = tuple(np.linspace(low, high, resolution) for low, high in bounds)
@@ -178,12 +178,12 @@ def _labels(objective: Objective) -> tuple[str, ...]:
     return tuple(names[: objective.dimension])
 
 
-def _plane(dimension: int, paths: Sequence[Path]) -> Plane:
+def _plane(paths: Sequence[Path], begin: Floats) -> Plane:
+    dimension = len(begin)
     if dimension <= 2:
         return Plane(np.zeros(dimension), np.eye(dimension), None)
-    shown = [path.parameters[_no_worse(path)] for path in paths]
-    first = shown[0]
-    origin = first[-1]
+    shown = [path.parameters[chosen] for path, chosen in zip(paths, _shown(paths), strict=True)]
+    origin = shown[0][-1] if len(shown[0]) else begin
     offsets = np.concatenate(shown) - origin
     if len(offsets) >= 2:
         _, lengths, directions = np.linalg.svd(offsets, full_matrices=False)
@@ -199,12 +199,12 @@ def _plane(dimension: int, paths: Sequence[Path]) -> Plane:
     return Plane(origin, np.array(chosen), shares)
 
 
-def _no_worse(path: Path) -> NDArray[np.bool_]:
-    """The points that are no worse than the start; where there is none, the first updates."""
-    chosen: NDArray[np.bool_] = path.losses <= path.losses[0]
-    if not chosen[1:].any():
-        chosen = np.arange(len(path.losses)) <= FIRST_UPDATES
-    return chosen
+def _shown(paths: Sequence[Path]) -> list[NDArray[np.bool_]]:
+    """Of each path the points that are no worse than the start; where none has any but that, the first updates."""
+    no_worse = [path.losses <= path.losses[:1] for path in paths]
+    if any(chosen[1:].any() for chosen in no_worse):
+        return no_worse
+    return [np.arange(len(path.losses)) <= FIRST_UPDATES for path in paths]
 
 
 def _upright(direction: Floats) -> Floats:
@@ -224,7 +224,7 @@ def _another(chosen: Sequence[Floats], dimension: int) -> Floats:
 
 def _bounds(paths: Sequence[Path], coordinates: Sequence[Floats], origin: Floats) -> list[tuple[float, float]]:
     """Low and high of each axis."""
-    held = np.concatenate([origin, *(on[_no_worse(path)] for path, on in zip(paths, coordinates, strict=True))])
+    held = np.concatenate([origin, *(on[chosen] for on, chosen in zip(coordinates, _shown(paths), strict=True))])
     low, high = held.min(axis=0), held.max(axis=0)
     width = high - low
     others = np.concatenate(coordinates)

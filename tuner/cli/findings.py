@@ -14,6 +14,9 @@ from tuner.settings import Settings
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from rich.table import Table
+
+    from tuner.service.pareto import Pareto
 
 COLUMNS, ROWS = 60, 24
 """Characters of a picture."""
@@ -29,7 +32,6 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 def pareto(settings: Settings, name: str, points: int, as_json: bool) -> None:
     """Show what each number of steps buys: the best of all trials within so many."""
     from rich.console import Console
-    from rich.table import Table
 
     from tuner.service.pareto import pareto as front_of
 
@@ -38,11 +40,18 @@ def pareto(settings: Settings, name: str, points: int, as_json: bool) -> None:
     if as_json:
         _print_json(found)
         return
+    Console(highlight=False).print(front_table(found) if found.points else "No trial has a finite value yet.")
+
+
+def front_table(found: "Pareto") -> "Table":
+    """A front, one point a line."""
+    from rich.table import Table
+
     table = Table("steps", found.metric.replace("_", " "), "learning rate", "trial", box=None, pad_edge=False)
     for point in found.points:
         rate = point.parameters.get("learning_rate", "")
         table.add_row(f"{point.steps:,}", number(point.value), number(rate), str(point.number))
-    Console(highlight=False).print(table if found.points else "No trial has a finite value yet.")
+    return table
 
 
 @click.command()

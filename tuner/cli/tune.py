@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from tuner.cli.findings import front_table
 from tuner.cli.options import load_objectives, with_settings
 from tuner.cli.study import open_database, result_table
 from tuner.errors import FieldError, InvalidInput, NotFound, StudyState, TunerError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tuner.definition import Study, StudyDefinition
+    from tuner.service.pareto import Pareto
     from tuner.storage.database import Database
     from tuner.worker import ThisProcess
 
@@ -32,6 +34,9 @@ DEFAULT_TRIALS = 100
 
 FAILURES_WITHOUT_A_BUDGET_OF_TRIALS = 100
 """Failed trials that end a study whose trials are not counted: failing may cost no gradient evaluation at all."""
+
+FRONT_POINTS = 20
+"""Points by which a trade-off is shown."""
 
 LOOKS_EVERY = 0.1
 """Seconds between two looks at the study."""
@@ -92,15 +97,18 @@ def tune(settings: Settings, **options: Any) -> None:
             name = create(database, document, chosen_name=options["name"]).name
             interrupted = _run(database, name, settings)
             found, _ = studies.get(database, name)
-            nothing = None if _has_an_answer(found) else _why_nothing_was_found(database, found)
+            front = _front(database, found)
+            nothing = None if found.best or front else _why_nothing_was_found(database, found)
     except InvalidInput as error:
         raise _by_option(error) from None
     if options["as_json"]:
-        click.echo(json.dumps(as_document(found), allow_nan=False, indent=2), file=stdout)
+        click.echo(json.dumps(as_document(found, front), allow_nan=False, indent=2), file=stdout)
     else:
         from rich.console import Console
 
         Console(highlight=False).print(result_table(found))
+        if front is not None:
+            Console(highlight=False).print(front_table(front))
     if interrupted:
         sys.exit(INTERRUPTED)
     if nothing is not None:
@@ -219,8 +227,8 @@ def create(database: "Database", document: dict[str, Any], *, chosen_name: str |
                 return created
 
 
-def as_document(found: "Study") -> dict[str, Any]:
-    """A finished study as JSON can hold it."""
+def as_document(found: "Study", front: "Pareto | None" = None) -> dict[str, Any]:
+    """A finished study as JSON can hold it, with its front where its goal is a trade-off."""
     from tuner.trial import encode_float
 
     best = found.best
@@ -232,9 +240,11 @@ def as_document(found: "Study") -> dict[str, Any]:
         else {
             **best.parameters,
             **{metric: encode_float(value) for metric, value in (best.values or {}).items()},
+            **_steps_to_target(found),
             "trial": best.number,
             "gradient_evaluations": best.gradient_evaluations,
         },
+        **({} if front is None else {"pareto": front.model_dump(mode="json")["points"]}),
         "trials": found.spent.trials,
         "gradient_evaluations": found.spent.gradient_evaluations,
         "seconds": found.spent.seconds,
@@ -352,9 +362,18 @@ def best_so_far(found: "Study") -> str:
     return f"{goal.metric} {value:.4g} at rate {rate:.3g}, {steps} steps"
 
 
-def _has_an_answer(found: "Study") -> bool:
+def _steps_to_target(found: "Study") -> dict[str, Any]:
+    """The step at which the best trial reached the target, where there is one."""
+    has_target = found.definition is not None and found.definition.goal.target is not None
+    return {"steps_to_target": found.best.objective_value} if has_target and found.best is not None else {}
+
+
+def _front(database: "Database", found: "Study") -> "Pareto | None":
+    """The front of a study whose goal is a trade-off."""
+    from tuner.service.pareto import pareto
+
     assert found.definition is not None  # noqa: S101 (it was created here)
-    return found.best is not None or (found.definition.goal.is_trade_off and found.trials["complete"] > 0)
+    return pareto(database, found.name, max_points=FRONT_POINTS) if found.definition.goal.is_trade_off else None
 
 
 def _why_nothing_was_found(database: "Database", found: "Study") -> str:
