@@ -35,6 +35,20 @@ def test_the_fewest_steps_to_a_target(client: Client) -> None:
     assert study.definition["goal"] == {"minimize": "steps", "until": {"loss": 0.01}}
 
 
+def test_a_trial_that_has_arrived_may_stop_and_is_complete(client: Client) -> None:
+    study = client.study("s", learning_rate=0.1, steps=1000, goal="minimize steps until loss 0.01", trials=1)
+    for trial in study:
+        for step in trial.range():
+            trial.report(step, loss=loss_after(step, 0.1))
+            if trial.should_stop:
+                break
+        assert trial.stop_reason is not None
+        assert "target" in trial.stop_reason
+        told = trial.tell(loss=loss_after(step, 0.1))
+    assert told.state == "complete"
+    assert told.steps_run == told.objective_value == first_below(0.01, 0.1)
+
+
 def test_the_same_call_joins_a_study_of_any_goal(client: Client) -> None:
     for place, goal in enumerate(("minimize steps until accuracy is at least 0.9", "minimize steps and loss")):
         for _ in range(2):

@@ -32,6 +32,23 @@ def validate(model: Model) -> float:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_the_program_of_the_goals_finds_the_fewest_steps(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    program = first_program("docs/goals.md")
+    names: dict[str, Any] = {"build": Model, "train_step": train_step}
+    exec(compile(program.replace("http://127.0.0.1:8000", url), "docs/goals.md", "exec"), names)
+    trials = names["study"].trials()
+    names["client"].close()
+    # After k steps the loss is (1 - 2 · rate)^2k.
+    rates = [(trial, abs(1 - 2 * trial.learning_rate)) for trial in trials]
+    for trial, factor in rates:
+        steps = next((k for k in range(1, 201) if factor ** (2 * k) <= 0.01), None)
+        assert trial.objective_value == steps
+        assert trial.steps_run == (200 if steps is None else steps)
+    best = min((trial for trial in trials if trial.objective_value), key=lambda trial: trial.objective_value)
+    assert capsys.readouterr().out == f"{best.learning_rate} {best.objective_value}\n"
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("page", ["README.md", "docs/client.md"])
 def test_the_first_program_runs(page: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     program = first_program(page)

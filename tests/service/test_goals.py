@@ -15,7 +15,7 @@ from tuner.definition import StudyDefinition
 from tuner.errors import InvalidInput, NoResult, NoSingleBest
 from tuner.service import studies
 from tuner.service.ask import ask
-from tuner.service.report import NewPoints, Report, report
+from tuner.service.report import NewPoints, Report, Reported, report
 from tuner.service.tell import Ending, tell
 from tuner.storage import TunerStorage
 from tuner.storage.database import Database
@@ -64,6 +64,26 @@ def test_the_points_that_were_reported_before_count(database: Database) -> None:
     studies.create(database, external(goal=UNTIL))
     trial = tell_curve(database, "resnet", steps=[0, 10, 20, 30], losses=[1.0, 5e-4, 2e-4, 1e-4], told=1e-5)
     assert trial.objective_value == 10
+
+
+@pytest.mark.parametrize("goal", [UNTIL, {"minimize": "steps", "until": {"loss": {"at_least": 1e-3}}}], ids=str)
+def test_a_client_is_told_to_stop_where_the_target_is_reached(database: Database, goal: dict[str, Any]) -> None:
+    studies.create(database, external(goal=goal, search_space={**SPACE, "steps": {**SPACE["steps"], "low": 100}}))
+    [lease] = ask(database, "resnet").trials
+    falling = goal is UNTIL
+    before, after = ([1.0, 0.5], [2e-3, 9e-4, 8e-4]) if falling else ([1e-5, 1e-4], [9e-4, 2e-3, 3e-3])
+    [answer] = report(database, "resnet", [Report(lease.number, 1, [NewPoints("loss", [0, 1], before)])])
+    assert isinstance(answer, Reported)
+    assert not answer.should_stop
+    # Out of order: the earliest of those that are reached is named.
+    points = [NewPoints("loss", [4, 3, 2], list(reversed(after)))]
+    [answer] = report(database, "resnet", [Report(lease.number, 1, points)])
+    assert isinstance(answer, Reported)
+    assert answer.should_stop
+    assert answer.reason == "loss has reached its target 0.001 at step 3"
+    [told] = tell(database, "resnet", [complete(lease, after[-1])])
+    assert isinstance(told, Trial)
+    assert (told.steps_run, told.gradient_evaluations, told.objective_value) == (4, 4, 3)
 
 
 def test_a_sparse_report_answers_by_the_reported_steps_and_the_told_value_by_the_last(database: Database) -> None:

@@ -137,6 +137,7 @@ class Client:
             self._rounds,
             f"/v1/studies/{in_path(name)}",
             space.metric_of(document["definition"]["goal"]),
+            space.arrival(document["definition"]["goal"]),
             self._lease_seconds,
             self._progress_deadline,
             self._running,

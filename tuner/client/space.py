@@ -4,7 +4,7 @@ Only what Python's notation means is decided here. Whether a range or a name can
 more, and its refusals name the field.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, SupportsFloat
@@ -136,6 +136,16 @@ def metric_of(goal: Mapping[str, Any]) -> str:
     if isinstance(goal.get("minimize"), list):
         return str(next(name for name in goal["minimize"] if name != "steps"))
     return str(goal.get("maximize") or goal["minimize"])
+
+
+def arrival(goal: Mapping[str, Any]) -> Callable[[float], bool]:
+    """Whether a finite value of its metric is all that a goal of a definition wants; of most goals none is."""
+    if "until" not in goal:
+        return lambda _: False
+    [target] = goal["until"].values()
+    if isinstance(target, Mapping):
+        return lambda value: value >= target["at_least"]
+    return lambda value: bool(value <= target)
 
 
 def choice(spec: str | Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """On which terms a process runs the trials of a study: what they all share."""
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class Terms:
     """On which terms this process runs a study's trials.
 
-    path: of the study. goal: the metric that the study is about. lease_seconds: of each lease. progress_deadline:
+    path: of the study. goal: the metric that the study is about. arrived: whether a value of it is all that is wanted,
+    so that a trial may end there. lease_seconds: of each lease. progress_deadline:
     seconds without a sign of progress after which a lease is not renewed; they run from the first sign. running: the
     trials that have no result yet.
     """
@@ -24,6 +26,7 @@ class Terms:
     rounds: Rounds
     path: str
     goal: str | None
+    arrived: Callable[[float], bool]
     lease_seconds: float
     progress_deadline: float | None
     running: "weakref.WeakSet[Trial]"

@@ -45,6 +45,7 @@ class _Stop(Enum):
     PRUNER = 1
     DIVERGED = 2
     LEASE_LOST = 3
+    ARRIVED = 4
 
 
 class Trial(Parameterised):
@@ -130,12 +131,17 @@ class Trial(Parameterised):
         if goal is not None and not math.isfinite(goal):
             # Noted before the service can answer that it has seen it, too, which would look like a pruner's word.
             self._ask_to_stop(_Stop.DIVERGED, f"{self._terms.goal} is {encoded(goal)} at step {step}")
+        elif goal is not None and self._terms.arrived(goal):
+            self._ask_to_stop(_Stop.ARRIVED, f"{self._terms.goal} has reached its target at step {step}")
         if self._outbox.append(step, found):
             self._terms.rounds.hurry()
 
     @property
     def should_stop(self) -> bool:
-        """Whether to stop here: the study's pruner says so, the goal's metric is not finite, or the lease is lost."""
+        """Whether to stop here.
+
+        The study's pruner says so, the goal's metric is not finite or has reached its target, or the lease is lost.
+        """
         self._stirred = True
         self._stop_seen = self._stop_seen or self._stop is not None
         return self._stop is not None

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from tuner.analysis.reaching import first_reached
 from tuner.errors import LeaseLost, TrialNotFound, TrialState, TunerError
 from tuner.service.open_study import OpenStudy, open_study
 from tuner.service.pruning import Advance, judge
@@ -153,6 +154,17 @@ class _Progress:
         if not finite[latest] and self.stop_reason is None:
             metric = self._study.definition.goal.metric
             self.stop_reason = f"{metric} is {values[latest]} at step {steps[latest]}: it has left the finite numbers"
+        if self.stop_reason is None:
+            self.stop_reason = self._arrival(steps, values)
+
+    def _arrival(self, steps: NDArray[np.int64], values: NDArray[np.float64]) -> str | None:
+        """That the goal's target is reached, where it has one: no further step is wanted."""
+        goal = self._study.definition.goal
+        if goal.target is None:
+            return None
+        order = np.argsort(steps)
+        step = first_reached(steps[order], values[order], goal.target, rising=goal.direction == "maximize")
+        return None if step is None else f"{goal.metric} has reached its target {goal.target:g} at step {step}"
 
     def advance(self) -> Advance:
         """What a pruner has to know; of a step the latest value."""
