@@ -19,6 +19,8 @@ from tuner.errors import (
     ReadOnlyStudy,
     StudyNotFound,
 )
+from tuner.service.importance import Importance
+from tuner.service.importance import importance as importance_of
 from tuner.service.landscape import MOST_PATHS, LandscapeView, of_study
 from tuner.service.pareto import Pareto, pareto
 from tuner.service.surface import RateSurface, rate_surface
@@ -121,3 +123,17 @@ def landscape(study: StudyAddress, query: Annotated[LandscapeQuery, Query()], da
     grid: `gradient_evaluations` counts them. The study is not charged.
     """
     return of_study(database, study, numbers=cast("list[int] | None", query.trials), resolution=query.resolution)
+
+
+@router.get(
+    "/analysis/importance",
+    operation_id="get_importance",
+    summary="Read which parameters decide",
+    responses=documented(StudyNotFound, NoResult),
+)
+def importance(study: StudyAddress, database: OfDatabase) -> Importance:
+    """How much each parameter has to do with whether a trial is among the best tenth (PED-ANOVA, Watanabe et al. 2023).
+
+    It takes ten complete trials. A diverged run counts as a bad one.
+    """
+    return importance_of(database, study)

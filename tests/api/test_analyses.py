@@ -123,7 +123,22 @@ def test_what_cannot_be_asked_is_named(client: httpx.Client, query: str, field: 
     assert (refused.status_code, fields(refused)) == (422, [field])
 
 
-@pytest.mark.parametrize("path", ["pareto", "analysis/surface", "analysis/landscape"])
+@ONE_BACKEND
+def test_which_parameters_decide(client: httpx.Client) -> None:
+    client.post("/v1/studies", json=external())
+    assert problem(client.get(f"{STUDY}/analysis/importance"))["code"] == "no_result"
+    leases = strict(client.post(f"{STUDY}/trials:ask", json={"count": 30}))["trials"]
+    results = [
+        {"number": one["number"], "attempt": 1, "state": "complete", "values": {"loss": one["parameters"]["steps"]}}
+        for one in leases
+    ]
+    client.post(f"{STUDY}/trials:tell", json={"results": results})
+    found = strict(client.get(f"{STUDY}/analysis/importance"))
+    assert found["parameters"][0]["name"] == "steps"
+    assert (found["quantile"], found["trials"]) == (0.1, 30)
+
+
+@pytest.mark.parametrize("path", ["pareto", "analysis/surface", "analysis/landscape", "analysis/importance"])
 @ONE_BACKEND
 def test_of_a_study_that_is_none_there_is_nothing(client: httpx.Client, path: str) -> None:
     assert problem(client.get(f"/v1/studies/nothing/{path}"))["code"] == "study_not_found"

@@ -76,6 +76,17 @@ def test_the_trade_off_and_the_table_are_answered_from_what_was_reported(client:
         study.surface(parameter="momentum")
 
 
+def test_which_parameters_decide(client: Client) -> None:
+    with pytest.raises(NoResult):
+        descended(client, "minimize loss").importance()
+    study = client.study("t", learning_rate=(1e-2, 1.0), steps=(1, 5), sampler="random", trials=40)
+    for trial in study:
+        trial.tell(loss=trial.learning_rate)
+    found = study.importance()
+    assert next(iter(found)) == "learning_rate"
+    assert sum(found.values()) == pytest.approx(1)
+
+
 def test_a_landscape_is_of_an_objective_that_the_service_knows(client: Client) -> None:
     with pytest.raises(NoObjective):
         client.study("s", learning_rate=(1e-2, 1.0), steps=3).landscape(0)

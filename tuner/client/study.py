@@ -123,6 +123,14 @@ class Study:
         query = urlencode({"parameter": parameter, "resolution": resolution, "within": str(within).lower()})
         return RateSurface.of(self._read(f"/analysis/surface?{query}"))
 
+    def importance(self) -> dict[str, float]:
+        """How much each parameter has to do with being among the best tenth of the trials: shares, the greatest first.
+
+        Raises:
+            NoResult: there are fewer than ten complete trials.
+        """
+        return {one["name"]: one["share"] for one in self._read("/analysis/importance")["parameters"]}
+
     def landscape(self, *numbers: int, resolution: int = 41) -> Mapping[str, Any]:
         """The loss surface around the descents of these trials, the best one's without any, as the service answers it.
 
