@@ -127,3 +127,12 @@ class TestWhatAGaussianProcessSees:
 
     def test_where_all_diverged_all_are_equal(self) -> None:
         assert self.view([math.inf, math.inf]) == [0.0, 0.0]
+
+    def test_in_a_trade_off_each_value_is_clipped_by_its_own(self) -> None:
+        definition = define("random", RATE_AND_STEPS)
+        trials = []
+        for number, loss in enumerate([1.0, 2.0, 3.0, 1e24, math.inf]):
+            trials.append(trial(definition, number, Suggestion({"learning_rate": 0.1, "steps": 3}, {}), loss))
+            trials[-1].values = [loss, 10.0 * number]
+        shown = GaussianProcess().view(trials, ["minimize", "minimize"])
+        assert [one.values for one in shown] == [[1.0, 0.0], [2.0, 10.0], [3.0, 20.0], [11.0, 30.0], [11.0, 40.0]]

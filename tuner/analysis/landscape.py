@@ -26,7 +26,10 @@ FIRST_UPDATES = 4
 """Updates that are shown of descents of which every one leads to a loss above that of the start."""
 
 _MOST_NUMBERS = 2**24
-"""Parameters that are kept of all paths, and that a part of the grid has, together."""
+"""Numbers that are kept of all paths together."""
+
+_NUMBERS_AT_ONCE, _ROWS_AT_ONCE = 2**21, 256
+"""Numbers, and points, of the grid that are evaluated in one call: an objective may need many times their memory."""
 
 Floats = NDArray[np.float64]
 
@@ -161,7 +164,7 @@ def landscape(objective: Objective, paths: Sequence[Path], *, initial_seed: int 
         axes = tuple(np.linspace(low, high, resolution) for low, high in bounds)
         grid = np.stack(np.meshgrid(*axes, indexing="xy"), axis=-1)
         points = grid.reshape(-1, len(axes))
-        at_once = max(1, _MOST_NUMBERS // objective.dimension)
+        at_once = max(1, min(_NUMBERS_AT_ONCE // objective.dimension, _ROWS_AT_ONCE))
         values = np.concatenate(
             [
                 evaluate(objective, plane.points(part).astype(origin.dtype))[0].astype(np.float64)
