@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 from optuna.study import Study
@@ -31,6 +30,9 @@ def importances(trials: Sequence[FrozenTrial], directions: Sequence[str]) -> dic
             order of the values counts, in which infinite ones have their place.
         directions: which way each value is better. With two the best are those nearest to the front.
     """
+    # Where scikit-learn is installed, Optuna loads it here for its other methods, as much again as the whole service.
+    from optuna.importance import PedAnovaImportanceEvaluator  # noqa: PLC0415
+
     signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
     values = signs * np.array([trial.values for trial in trials], dtype=float)
     ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in values.T], axis=1)
