@@ -3,7 +3,7 @@
 from tuner.descent.curves import Curve
 from tuner.descent.loop import Descent, measures_validation
 from tuner.descent.row import Checkpoint, Row, RowResult
-from tuner.descent.rules import RULES, RuleSetting, UpdateRule
+from tuner.descent.rules import RULES, RuleSetting, UpdateRule, find_rule
 
 __all__ = [
     "RULES",
@@ -14,5 +14,6 @@ __all__ = [
     "RowResult",
     "RuleSetting",
     "UpdateRule",
+    "find_rule",
     "measures_validation",
 ]

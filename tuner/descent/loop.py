@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tuner.descent.batch import Batch, Rows
 from tuner.descent.curves import Curve, Recorder
 from tuner.descent.row import Checkpoint, Row, RowResult
-from tuner.descent.rules import RULES
+from tuner.descent.rules import find_rule
 from tuner.errors import FieldError, InvalidInput
 from tuner.objectives import (
     Array,
@@ -77,15 +77,13 @@ class Descent:
         seed: int = 0,
         checkpoints: Sequence[Checkpoint | None] | None = None,
     ) -> None:
-        if update_rule not in RULES:
-            raise InvalidInput.at("update_rule", f"{update_rule!r} is none of {', '.join(RULES)}")
+        self._rule = find_rule(update_rule)
         if batch_size is not None and batch_size < 1:
             raise InvalidInput.at("batch_size", "must be at least 1")
         if batch_size is not None and not isinstance(objective, Stochastic):
             raise InvalidInput.at("batch_size", f"{type(objective).__name__} cannot be sampled by mini-batches")
         self.rows = tuple(rows)
         self._objective = objective
-        self._rule = RULES[update_rule]
         self._sampled = objective if batch_size is not None and isinstance(objective, Stochastic) else None
         self._validated = objective if isinstance(objective, Validated) else None
         self._batch_size = batch_size

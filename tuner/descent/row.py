@@ -33,14 +33,7 @@ class Row:
             found.append(FieldError("learning_rate", "must be a finite number above 0"))
         if self.steps < 0:
             found.append(FieldError("steps", "must not be negative"))
-        for name, value in self.settings.items():
-            if name not in rule.settings:
-                known = ", ".join(rule.settings) or "none"
-                found.append(FieldError(f"settings.{name}", f"{rule.name} has no such setting; it has: {known}"))
-            elif not rule.settings[name].allows(value):
-                bounds = rule.settings[name]
-                found.append(FieldError(f"settings.{name}", f"must be at least {bounds.low} and below {bounds.high}"))
-        return found
+        return found + rule.problems(self.settings)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from tuner.descent.batch import Batch
+from tuner.errors import FieldError, InvalidInput
 from tuner.objectives import Array
 
 State = Mapping[str, Array]
@@ -44,6 +45,18 @@ class UpdateRule:
     update: Update
     settings: Mapping[str, RuleSetting]
     state: tuple[str, ...]
+
+    def problems(self, settings: Mapping[str, float]) -> list[FieldError]:
+        """What is wrong with these settings, field by field (``settings.momentum``)."""
+        found = []
+        for name, value in settings.items():
+            bounds = self.settings.get(name)
+            if bounds is None:
+                known = ", ".join(self.settings) or "none"
+                found.append(FieldError(f"settings.{name}", f"{self.name} has no such setting; it has: {known}"))
+            elif not bounds.allows(value):
+                found.append(FieldError(f"settings.{name}", f"must be at least {bounds.low} and below {bounds.high}"))
+        return found
 
 
 def _gradient_descent(batch: Batch, _step: int) -> tuple[Array, State]:
@@ -138,3 +151,14 @@ RULES: Mapping[str, UpdateRule] = MappingProxyType(
     )
 )
 """Every update rule by its name."""
+
+
+def find_rule(name: str) -> UpdateRule:
+    """The update rule of that name.
+
+    Raises:
+        InvalidInput: at ``update_rule``: there is none.
+    """
+    if name not in RULES:
+        raise InvalidInput.at("update_rule", f"{name!r} is none of {', '.join(RULES)}")
+    return RULES[name]
