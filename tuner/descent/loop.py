@@ -138,6 +138,10 @@ class Descent:
             with np.errstate(all="ignore"):
                 self._end(self._batch.rows == row)
 
+    def change_rate(self, row: int, learning_rate: float) -> None:
+        """Let a row that is running go on at another learning rate, from its next update on."""
+        self._batch.learning_rates[self._batch.rows == row] = learning_rate
+
     def loss_curve(self, row: int, since: int = 0) -> Curve:
         """The losses of a row at each step from ``since`` on, so far."""
         return self._losses.read(row, max(since, int(self._first_steps[row])), self._last_recorded(row))
