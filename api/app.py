@@ -14,7 +14,18 @@ from api import openapi, reference
 from api.body import BodyLimit
 from api.dashboard import pages
 from api.problems import describe, respond
-from api.routes import analyses, events, exports, health, objectives, running, studies, trials, workers
+from api.routes import (
+    analyses,
+    events,
+    exports,
+    health,
+    measurements,
+    objectives,
+    running,
+    studies,
+    trials,
+    workers,
+)
 from api.security import HEADERS, SecurityHeaders
 from api.serving import Service
 from tuner import __version__
@@ -55,7 +66,20 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     )
     app.state.service = service
     # Routes are tried in this order: first those that trials come through by the thousand.
-    for routes in (running, trials, studies, exports, analyses, events, objectives, workers, health, reference, pages):
+    for routes in (
+        running,
+        trials,
+        studies,
+        exports,
+        analyses,
+        measurements,
+        events,
+        objectives,
+        workers,
+        health,
+        reference,
+        pages,
+    ):
         app.include_router(routes.router)
     app.mount("/static", pages.static)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)

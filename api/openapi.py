@@ -10,7 +10,10 @@ from api.problems import Problem
 TAGS = [
     {"name": "studies", "description": "A study searches one objective under one budget."},
     {"name": "trials", "description": "A trial is one descent at one point of the search space."},
-    {"name": "analyses", "description": "What trials show, taken together."},
+    {
+        "name": "analyses",
+        "description": "What trials show, taken together; and what is measured beside them: range tests, stability.",
+    },
     {"name": "events", "description": "What changes, as it changes: server-sent events."},
     {"name": "objectives", "description": "The gradient-descent problems that the service runs itself."},
     {"name": "workers", "description": "The processes that run them."},

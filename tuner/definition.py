@@ -37,6 +37,9 @@ LARGEST_FLOAT = 1e18
 LARGEST_STEPS = 1_000_000
 """Steps of one trial of a registered objective."""
 
+LARGEST_TEST_STEPS = 10_000
+"""Steps of a range test, and points of one that a client submits."""
+
 LARGEST_CLIENT_STEPS = 10**12
 """Steps of one trial of a training client: thousands of asks of a thousand such trials still add up in 64 bits."""
 
@@ -114,6 +117,11 @@ class IntRange(Strict):
         return self
 
 
+def log_range(low: float, high: float) -> FloatRange:
+    """A real parameter on a log scale."""
+    return FloatRange(type="float", low=low, high=high, scale="log")
+
+
 def _check_range(low: float, high: float, scale: Scale) -> None:
     if low > high:
         raise _about("low", f"must not be greater than high ({low} > {high})")
@@ -137,6 +145,32 @@ class Choices(Strict):
 
 Parameter = Annotated[FloatRange | IntRange | Choices, Field(discriminator="type")]
 SearchSpace = Annotated[dict[ParameterName, Parameter], Field(min_length=1, max_length=100)]
+
+
+class RangeTested(Strict):
+    """A learning rate whose range a range test finds when the study is created; what is left out is customary."""
+
+    type: Literal["range-test"]
+    low: Annotated[float, Field(gt=0, le=LARGEST_FLOAT)] | None = None
+    high: Annotated[float, Field(gt=0, le=LARGEST_FLOAT)] | None = None
+    steps: Annotated[int, Field(ge=2, le=LARGEST_TEST_STEPS)] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise _about("low", f"must be below high ({self.low} >= {self.high})")
+        return self
+
+
+def _spelt_out(value: Any) -> Any:
+    return {"type": value} if value == "range-test" else value
+
+
+_Requested = Annotated[FloatRange | IntRange | Choices | RangeTested, Field(discriminator="type")]
+RequestedParameter = Annotated[
+    _Requested,
+    BeforeValidator(_spelt_out, json_schema_input_type=_Requested | Literal["range-test"]),
+]
 
 
 class AtLeast(Strict):
@@ -306,18 +340,28 @@ class Budget(Strict):
     failed_trials: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)] | None = None
 
 
-class StudyDefinition(Strict):
-    """A study, whole. Without an objective it is an external one: training clients run its trials."""
+class _AnyStudy(Strict):
+    """What a definition and the request for one have in common."""
 
     name: StudyName
     objective: ObjectiveChoice | None = None
-    search_space: SearchSpace
+    search_space: Any
     goal: Goal = Goal(minimize="loss")
     sampler: SamplerChoice = SamplerChoice()
     pruner: PrunerChoice | None = None
     budget: Budget = Budget(trials=100)
     notes: Text = ""
     tags: Annotated[list[Tag], Field(max_length=50)] = []
+
+
+class StudyDefinition(_AnyStudy):
+    """A study, whole. Without an objective it is an external one: training clients run its trials."""
+
+    search_space: SearchSpace
+
+    def with_learning_rate(self, low: float, high: float) -> Self:
+        """The same study over another range of learning rates."""
+        return self.model_copy(update={"search_space": {**self.search_space, "learning_rate": log_range(low, high)}})
 
     def point(self, parameters: Mapping[str, Any]) -> dict[str, ParameterValue]:
         """A chosen point as this study keeps it: in the order of the search space, numbers of the range's own type.
@@ -338,6 +382,41 @@ class StudyDefinition(Strict):
         if problems:
             raise InvalidInput(*problems)
         return kept
+
+
+class StudyRequest(_AnyStudy):
+    """A study as somebody asks for it: a definition, but that its learning rate may be left to a range test."""
+
+    search_space: Annotated[dict[ParameterName, RequestedParameter], Field(min_length=1, max_length=100)]
+
+    @property
+    def tested(self) -> RangeTested | None:
+        """The range test that is to find the learning rate, if any is.
+
+        Raises:
+            InvalidInput: another parameter is left to one.
+        """
+        tested = {name: one for name, one in self.search_space.items() if isinstance(one, RangeTested)}
+        problems = [
+            FieldError(f"search_space.{name}", "only learning_rate can be left to a range test")
+            for name in tested.keys() - {"learning_rate"}
+        ]
+        if problems:
+            raise InvalidInput(*problems)
+        return tested.get("learning_rate")
+
+    @property
+    def definition(self) -> StudyDefinition:
+        """The definition that it is, where nothing is left to a range test."""
+        return self._with(self.search_space)
+
+    def with_learning_rate(self, low: float, high: float) -> StudyDefinition:
+        """The definition with this range in place of the range test."""
+        return self._with({**self.search_space, "learning_rate": log_range(low, high)})
+
+    def _with(self, search_space: Mapping[str, Any]) -> StudyDefinition:
+        # Every part of it is validated already.
+        return StudyDefinition.model_construct(**{**dict(self), "search_space": dict(search_space)})
 
 
 class Spent(BaseModel):

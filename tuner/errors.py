@@ -16,7 +16,8 @@ The tree knows nothing of HTTP: ``api/problems.py`` gives each class its status,
     ├── Conflict              it was possible once, or will be, but not in this state
     │   ├── StudyExists       the name is taken by another definition
     │   ├── ReadOnlyStudy     an Optuna program's study has no definition to act on
-    │   ├── NoObjective       its objective is a training client's: the service cannot evaluate it
+    │   ├── ExternalStudy     what it takes an objective to do, of a study that has none
+    │   ├── BudgetSpent       what is left of the study's budget does not afford it
     │   ├── StudyState        the study's state does not allow the verb
     │   ├── StudyChanged      it is no longer the version that the change was meant for
     │   ├── TrialState        the trial's state does not allow it
@@ -182,11 +183,18 @@ class ReadOnlyStudy(Conflict):
     code = "read_only_study"
 
 
-class NoObjective(Conflict):
-    """The study's objective is a training client's own: the service cannot evaluate it."""
+class ExternalStudy(Conflict):
+    """The study has no registered objective: training clients run its trials, and only they can evaluate it."""
 
-    code = "no_objective"
-    title = "No objective to evaluate"
+    code = "external_study"
+    title = "External study"
+
+
+class BudgetSpent(Conflict):
+    """What is left of the study's budget of gradient evaluations does not afford it."""
+
+    code = "budget_spent"
+    title = "Budget spent"
 
 
 class StudyState(Conflict):

@@ -11,8 +11,8 @@ from api.problems import documented
 from api.serving import LARGEST_NUMBER, OfDatabase, StudyAddress
 from tuner.definition import without_nul
 from tuner.errors import (
+    ExternalStudy,
     InvalidInput,
-    NoObjective,
     NoResult,
     ObjectiveFailed,
     ObjectiveNotFound,
@@ -112,7 +112,7 @@ def surface(study: StudyAddress, query: Annotated[SurfaceQuery, Query()], databa
     operation_id="get_landscape",
     summary="Read the loss surface around trials",
     responses=documented(
-        InvalidInput, StudyNotFound, ObjectiveNotFound, ReadOnlyStudy, NoObjective, NoResult, ObjectiveFailed
+        InvalidInput, StudyNotFound, ObjectiveNotFound, ReadOnlyStudy, ExternalStudy, NoResult, ObjectiveFailed
     ),
 )
 def landscape(study: StudyAddress, query: Annotated[LandscapeQuery, Query()], database: OfDatabase) -> LandscapeView:

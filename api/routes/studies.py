@@ -10,7 +10,7 @@ from api.body import JsonRoute
 from api.problems import documented
 from api.schemas import Paging
 from api.serving import OfDatabase, RequestKey, StudyAddress
-from tuner.definition import Budget, Strict, Study, StudyDefinition, Tag, Text, without_nul
+from tuner.definition import Budget, Strict, Study, StudyRequest, Tag, Text, without_nul
 from tuner.errors import (
     InvalidInput,
     KeyReused,
@@ -71,8 +71,11 @@ class StudyChanges(Strict):
         **documented(InvalidInput, KeyReused, MissingExtra, ObjectiveFailed, StudyExists, body=True),
     },
 )
-def create(definition: StudyDefinition, database: OfDatabase, response: Response, key: RequestKey) -> Study:
-    """Create a study, or find the identical one: then the answer is 200."""
+def create(definition: StudyRequest, database: OfDatabase, response: Response, key: RequestKey) -> Study:
+    """Create a study, or find the identical one: then the answer is 200.
+
+    `"learning_rate": "range-test"` finds the range by a range test, which is charged to the study.
+    """
     study, created = studies.create(database, definition, key)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/studies/{study.address}"

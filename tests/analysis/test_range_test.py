@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tuner.analysis.range_test import LARGEST_STEPS, Finding, RangeTest, analyse, exploded, geometric
+from tuner.analysis.range_test import Finding, RangeTest, analyse, exploded, geometric
+from tuner.definition import LARGEST_TEST_STEPS
+from tuner.descent import Method
 from tuner.errors import InvalidInput
 from tuner.objectives import Array
 from tuner.objectives.line_fit import LineFit
@@ -46,7 +48,7 @@ def test_it_is_one_descent_at_a_growing_rate() -> None:
 
 def test_momentum_follows_the_rate() -> None:
     objective = Quadratic(dimension=1, curvature_scale=2.0)
-    test = ran(objective, low=1e-3, high=0.1, steps=20, update_rule="heavy_ball", settings={"momentum": 0.5})
+    test = ran(objective, low=1e-3, high=0.1, steps=20, method=Method("heavy_ball", {"momentum": 0.5}))
     x, velocity = objective.initial_parameters(0), np.zeros(1)
     for place, rate in enumerate(np.geomspace(1e-3, 0.1, 20)):
         velocity = 0.5 * velocity + 2 * (x - objective.optimum)
@@ -94,7 +96,7 @@ def test_the_tutorial_problem() -> None:
 
 @pytest.mark.parametrize("objective", [LogisticRegression(), Network()], ids=["logistic_regression", "network"])
 def test_mini_batches_are_averaged(objective: Any) -> None:
-    tests = [ran(objective, batch_size=32, initial_seed=seed) for seed in range(6)]
+    tests = [ran(objective, method=Method(batch_size=32), initial_seed=seed) for seed in range(6)]
     found = [analyse(test.rates, test.losses) for test in tests]
     suggested = [(one.minimum, one.steepest) for one in found if one.minimum is not None and one.steepest is not None]
     assert len(suggested) >= 4
@@ -196,11 +198,11 @@ def test_bounded_noise_never_explodes_and_growth_always_does() -> None:
         ({"low": math.nan}, ["low"]),
         ({"high": 1e300}, ["high"]),
         ({"steps": 1}, ["steps"]),
-        ({"steps": LARGEST_STEPS + 1}, ["steps"]),
-        ({"update_rule": "newton"}, ["update_rule"]),
-        ({"settings": {"momentum": 0.5}}, ["settings.momentum"]),
-        ({"update_rule": "adam", "settings": {"beta1": 1.0}}, ["settings.beta1"]),
-        ({"batch_size": 4}, ["batch_size"]),
+        ({"steps": LARGEST_TEST_STEPS + 1}, ["steps"]),
+        ({"method": Method("newton")}, ["update_rule"]),
+        ({"method": Method(settings={"momentum": 0.5})}, ["settings.momentum"]),
+        ({"method": Method("adam", {"beta1": 1.0})}, ["settings.beta1"]),
+        ({"method": Method(batch_size=4)}, ["batch_size"]),
     ],
 )
 def test_what_cannot_be_tested_is_refused_by_field(options: dict[str, Any], fields: list[str]) -> None:
@@ -214,7 +216,7 @@ def test_what_cannot_be_tested_is_refused_by_field(options: dict[str, Any], fiel
     [
         ([], [], ["rates"]),
         ([0.1], [1.0], ["rates"]),
-        (np.geomspace(1e-9, 1, LARGEST_STEPS + 1), np.zeros(LARGEST_STEPS + 1), ["rates"]),
+        (np.geomspace(1e-9, 1, LARGEST_TEST_STEPS + 1), np.zeros(LARGEST_TEST_STEPS + 1), ["rates"]),
         ([0.1, 0.1, 0.2], [1.0, 1.0, 1.0], ["rates.1"]),
         ([0.1, 0.2, 0.15], [1.0, 1.0, 1.0], ["rates.2"]),
         ([0.1, math.nan, 0.3], [1.0, 1.0, 1.0], ["rates.1"]),

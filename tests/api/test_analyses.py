@@ -89,7 +89,7 @@ def test_a_landscape(client: httpx.Client) -> None:
 def test_an_external_study_has_no_landscape(client: httpx.Client) -> None:
     client.post("/v1/studies", json=external())
     refused = client.get(f"{STUDY}/analysis/landscape?trials=0")
-    assert (refused.status_code, problem(refused)["code"]) == (409, "no_objective")
+    assert (refused.status_code, problem(refused)["code"]) == (409, "external_study")
 
 
 @ONE_BACKEND

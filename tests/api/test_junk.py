@@ -67,6 +67,7 @@ DEFINITION["search_space"] = {
     "update_rule": {"type": "categorical", "choices": ["adam", "gradient_descent"]},
 }
 CLIENTS = external(search_space={**external()["search_space"], "x": {"type": "categorical", "choices": [1, "a", True]}})
+TESTED = registered(search_space={**registered()["search_space"], "learning_rate": "range-test"})
 ASK = {"count": 1, "worker": "w", "lease_seconds": 60}
 TELL = {"attempt": 1, "state": "complete", "values": {"loss": 0.5}, "reason": "r"}
 MANY = {"results": [{"number": 0, **TELL}]}
@@ -97,7 +98,7 @@ def send(client: httpx.Client, path: str, document: Any, method: str = "POST") -
 
 
 @thorough
-@given(document=spoilt(DEFINITION) | spoilt(CLIENTS) | junk)
+@given(document=spoilt(DEFINITION) | spoilt(CLIENTS) | spoilt(TESTED) | junk)
 def test_definitions(client: httpx.Client, document: Any) -> None:
     status = send(client, "/v1/studies", document)
     studies = strict(client.get("/v1/studies"))["studies"]
@@ -137,6 +138,23 @@ def test_points_changes_and_leases(client: httpx.Client, point: Any, changes: An
     send(client, "/v1/studies/resnet/trials/0:exclude", held)
     strict(client.get("/v1/studies/resnet"))
     strict(client.get("/v1/studies/resnet/trials?page_size=1000"))
+
+
+PLAN = {"low": 1e-5, "high": 1.0, "steps": 12, "parameters": {"update_rule": "heavy_ball", "momentum": 0.5}}
+CURVE = {"rates": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "losses": [3.0, 2.0, 1.0, "NaN", "Infinity", -1e308]}
+EFFORT = {"points": 2, "evaluations_per_point": 10}
+
+
+@thorough
+@given(test=spoilt(PLAN) | spoilt(CURVE) | junk, effort=spoilt(EFFORT) | junk)
+def test_range_tests_and_curvatures(client: httpx.Client, test: Any, effort: Any) -> None:
+    client.post("/v1/studies", json=registered())
+    send(client, "/v1/studies/line-fit/range-tests", test)
+    send(client, "/v1/objectives/line_fit:range-test", test)
+    send(client, "/v1/range-tests:analyse", test)
+    send(client, "/v1/studies/line-fit/analysis/stability:measure", effort)
+    strict(client.get("/v1/studies/line-fit/range-tests"))
+    strict(client.get("/v1/studies/line-fit/analysis/stability"))
 
 
 @thorough

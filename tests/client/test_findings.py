@@ -7,7 +7,7 @@ import pytest
 from tests.api.requests import registered
 from tests.client.descending import loss_after
 from tuner.client import Client, Study
-from tuner.errors import InvalidInput, NoObjective, NoResult, NoSingleBest
+from tuner.errors import ExternalStudy, InvalidInput, NoResult, NoSingleBest
 
 
 def descended(client: Client, goal: str, trials: int = 8, steps: int = 30) -> Study:
@@ -88,7 +88,7 @@ def test_which_parameters_decide(client: Client) -> None:
 
 
 def test_a_landscape_is_of_an_objective_that_the_service_knows(client: Client) -> None:
-    with pytest.raises(NoObjective):
+    with pytest.raises(ExternalStudy):
         client.study("s", learning_rate=(1e-2, 1.0), steps=3).landscape(0)
     client._transport.write("/v1/studies", registered())
     study = client.study("line-fit")

@@ -10,7 +10,7 @@ from tests.service.definitions import external
 from tests.worker.running import definition, fixed, trials_of, work_off
 from tuner import objectives
 from tuner.definition import ObjectiveChoice
-from tuner.errors import InvalidInput, NoObjective, NoResult, ObjectiveNotFound, StudyNotFound
+from tuner.errors import ExternalStudy, InvalidInput, NoResult, ObjectiveNotFound, StudyNotFound
 from tuner.service import landscape, studies, trials
 from tuner.storage.database import Database
 from tuner.trial import Outcome, Trial
@@ -101,7 +101,7 @@ def test_trials_that_cannot_be_drawn_are_named(database: Database, numbers: list
 
 def test_where_there_is_nothing_to_draw_it_is_said_why(database: Database) -> None:
     studies.create(database, external())
-    with pytest.raises(NoObjective):
+    with pytest.raises(ExternalStudy):
         landscape.of_study(database, "resnet", numbers=[0])
     studies.create(database, definition())
     with pytest.raises(NoResult):

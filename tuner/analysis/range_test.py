@@ -7,21 +7,20 @@ by the same code.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuner.descent import Descent, Row
+from tuner.definition import LARGEST_TEST_STEPS
+from tuner.descent import Descent, Method, Row
 from tuner.errors import FieldError, InvalidInput
 from tuner.objectives import Objective
 
 LOW, HIGH, STEPS = 1e-6, 100.0, 100
 """The customary test: from a rate at which nothing moves to one that nothing survives; the explosion ends it sooner."""
 
-LARGEST_STEPS = 10_000
-"""Steps of a test, and points of a curve that is read."""
+PLAIN = Method()
 
 SMALLEST_RATE, LARGEST_RATE = 1e-12, 1e12
 
@@ -77,9 +76,7 @@ class RangeTest:
         objective: what to descend.
         low, high: the first and the last rate.
         steps: N, the number of updates.
-        update_rule: of the descent.
-        settings: of the update rule; those left out are its defaults.
-        batch_size: the size of a mini-batch, or None for the full gradient.
+        method: how the descent moves.
         initial_seed: of the start x_0, and of the mini-batches.
 
     Raises:
@@ -94,18 +91,16 @@ class RangeTest:
         low: float = LOW,
         high: float = HIGH,
         steps: int = STEPS,
-        update_rule: str = "gradient_descent",
-        settings: Mapping[str, float] | None = None,
-        batch_size: int | None = None,
+        method: Method = PLAIN,
         initial_seed: int = 0,
     ) -> None:
         self._planned = geometric(low, high, steps)
         try:
             self._descent = Descent(
                 objective,
-                [Row(low, steps, settings or {})],
-                update_rule=update_rule,
-                batch_size=batch_size,
+                [Row(low, steps, method.settings)],
+                update_rule=method.update_rule,
+                batch_size=method.batch_size,
                 initial_seed=initial_seed,
                 seed=initial_seed,
             )
@@ -152,8 +147,8 @@ def geometric(low: float, high: float, steps: int) -> NDArray[np.float64]:
     ]
     if not problems and low >= high:
         problems.append(FieldError("low", f"must be below high ({low} >= {high})"))
-    if not 2 <= steps <= LARGEST_STEPS:
-        problems.append(FieldError("steps", f"must lie in [2, {LARGEST_STEPS}], is {steps}"))
+    if not 2 <= steps <= LARGEST_TEST_STEPS:
+        problems.append(FieldError("steps", f"must lie in [2, {LARGEST_TEST_STEPS}], is {steps}"))
     if problems:
         raise InvalidInput(*problems)
     return np.geomspace(low, high, steps)
@@ -284,8 +279,8 @@ def _end(losses: NDArray[np.float64]) -> int:
 
 def _check(rates: NDArray[np.float64], losses: NDArray[np.float64]) -> None:
     problems = []
-    if rates.ndim != 1 or not 2 <= len(rates) <= LARGEST_STEPS:
-        problems.append(FieldError("rates", f"must be a list of 2 to {LARGEST_STEPS} rates"))
+    if rates.ndim != 1 or not 2 <= len(rates) <= LARGEST_TEST_STEPS:
+        problems.append(FieldError("rates", f"must be a list of 2 to {LARGEST_TEST_STEPS} rates"))
     else:
         outside = np.flatnonzero(~((rates >= SMALLEST_RATE) & (rates <= LARGEST_RATE)))
         descending = np.flatnonzero(np.diff(rates) <= 0)

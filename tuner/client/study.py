@@ -138,7 +138,7 @@ class Study:
         axis), ``paths`` and ``gradient_evaluations``, what it took.
 
         Raises:
-            NoObjective: the study is a training client's.
+            ExternalStudy: the study is a training client's.
             NoResult: no trials are named, and there is no best one.
             InvalidInput: a trial does not exist, or they are too many.
         """

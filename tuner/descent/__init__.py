@@ -2,6 +2,7 @@
 
 from tuner.descent.curves import Curve
 from tuner.descent.loop import Descent, measures_validation
+from tuner.descent.method import Method
 from tuner.descent.row import Checkpoint, Row, RowResult
 from tuner.descent.rules import RULES, RuleSetting, UpdateRule, find_rule
 
@@ -10,6 +11,7 @@ __all__ = [
     "Checkpoint",
     "Curve",
     "Descent",
+    "Method",
     "Row",
     "RowResult",
     "RuleSetting",

@@ -17,7 +17,7 @@ from tuner import objectives
 from tuner.analysis.landscape import Path, follow, landscape
 from tuner.definition import ObjectiveChoice
 from tuner.descent import RULES, Row
-from tuner.errors import InvalidInput, NoObjective, NoResult
+from tuner.errors import ExternalStudy, InvalidInput, NoResult
 from tuner.objectives import Objective
 from tuner.service.open_study import definition_of
 from tuner.storage import studies, trials
@@ -91,7 +91,7 @@ def of_study(
 
     Raises:
         StudyNotFound, ObjectiveNotFound: there is none.
-        ReadOnlyStudy, NoObjective: the service cannot evaluate the study's objective.
+        ReadOnlyStudy, ExternalStudy: the service cannot evaluate the study's objective.
         NoResult: no trials are named, and there is no best one.
         InvalidInput: at ``trials``: one does not exist or is no descent, or they are too many.
         ObjectiveFailed: the objective raised or answered wrong shapes.
@@ -129,7 +129,7 @@ def _chosen(
     study = studies.get(connection, name)
     choice = definition_of(study).objective
     if choice is None:
-        raise NoObjective(f"the trials of study {study.name!r} are run by training clients: only they can evaluate it")
+        raise ExternalStudy(f"study {study.name!r} has no registered objective: only who trains it can evaluate it")
     if numbers is None:
         best = trials.best(connection, study.id, study.directions[0]) if len(study.directions) == 1 else None
         if best is None:

@@ -16,6 +16,7 @@ from tuner.definition import (
     IntRange,
     Parameter,
     StudyDefinition,
+    StudyRequest,
 )
 from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
@@ -23,6 +24,7 @@ from tuner.objectives import Objective, Stochastic, Validated
 from tuner.search import resolve_sampler
 from tuner.search.pruners import resolve_pruner
 from tuner.service import budget
+from tuner.service.range_tests import FoundRange, find_range, plan_of
 
 LARGEST_RATE = 1e12
 
@@ -45,6 +47,35 @@ CLIENT_STEPS = Domain(
     f"must be at least 1 and at most {LARGEST_CLIENT_STEPS}",
     whole=True,
 )
+
+
+def resolve_request(request: StudyDefinition | StudyRequest) -> tuple[StudyDefinition, FoundRange | None]:
+    """The definition that was asked for, resolved, and what a range test found for it, if one was to.
+
+    Raises:
+        InvalidInput: as `resolve`, and where the range test gives no range or the budget does not afford it.
+        ObjectiveFailed: the objective raised or answered wrong shapes.
+    """
+    if isinstance(request, StudyDefinition):
+        return resolve(request), None
+    tested = request.tested
+    if tested is None:
+        return resolve(request.definition), None
+    if request.objective is None:
+        raise InvalidInput.at(
+            "search_space.learning_rate", "can be left to a range test only where the objective is registered"
+        )
+    plan = plan_of(tested)
+    # Everything else is judged before a gradient is spent.
+    definition = resolve(request.with_learning_rate(plan.low, max(plan.low, plan.high)))
+    limit = definition.budget.gradient_evaluations
+    if limit is not None and limit < plan.steps + 1 + budget.least_cost(definition):
+        raise InvalidInput.at(
+            "budget.gradient_evaluations",
+            f"does not afford the range test, which may take {plan.steps + 1}, and one trial",
+        )
+    found = find_range(definition, plan)
+    return definition.with_learning_rate(found.low, found.high), found
 
 
 def resolve(definition: StudyDefinition) -> StudyDefinition:

@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tuner.definition import STUDY_NAME, Study, StudyDefinition
+from tuner.definition import STUDY_NAME, Study, StudyDefinition, StudyRequest
 from tuner.errors import InvalidInput, KeyReused, NoResult, NoSingleBest, StudyChanged, StudyExists, StudyState
 from tuner.service import budget, idempotency
 from tuner.service.idempotency import Key
 from tuner.service.open_study import definition_of, open_study
 from tuner.service.paging import page_number
-from tuner.service.resolution import check_budget, resolve
+from tuner.service.resolution import check_budget, resolve_request
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyRecord
@@ -37,15 +37,18 @@ class Created(BaseModel):
     created: bool
 
 
-def create(database: Database, definition: StudyDefinition, key: Key | None = None) -> tuple[Study, bool]:
+def create(database: Database, request: StudyDefinition | StudyRequest, key: Key | None = None) -> tuple[Study, bool]:
     """Create the study, or find the identical one; whether it was created.
 
+    A range test that is to find its learning rate is run for each request, and charged to the study that is created.
+
     Raises:
-        InvalidInput: the definition names what no registry knows.
+        InvalidInput: the definition names what no registry knows, or a range test gives no range.
+        ObjectiveFailed: the objective raised or answered wrong shapes.
         StudyExists: the name belongs to another definition; the message names the fields that differ.
         KeyReused: the key belongs to another request.
     """
-    resolved = resolve(definition)
+    resolved, found = resolve_request(request)
 
     def work(connection: Connection) -> tuple[Study, bool]:
         kept = idempotency.find(connection, [key])
@@ -73,6 +76,9 @@ def create(database: Database, definition: StudyDefinition, key: Key | None = No
             record = studies.get(connection, resolved.name)
             _require_same(record, resolved)
             return views(connection, [record])[0], False
+        if found is not None:
+            found.store(connection, record.id, record.created_at)
+            record = studies.get_by_id(connection, record.id)
         return views(connection, [record])[0], True
 
     try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
 from tuner.storage.tables import measurement as table
 
@@ -28,21 +28,33 @@ def add(
     *,
     gradient_evaluations: int,
     moment: datetime,
-) -> int:
-    """Store a measurement; its id, which grows from each to the next. Charging the study is the caller's."""
+) -> Measurement:
+    """Store a measurement; ids grow from each to the next. Charging the study is the caller's."""
     row = insert(table).values(
         study_id=study_id, kind=kind, result=result, gradient_evaluations=gradient_evaluations, created_at=moment
     )
     key = connection.execute(row).inserted_primary_key
     assert key is not None  # noqa: S101 (the table has one)
-    return int(key[0])
+    return Measurement(int(key[0]), kind, result, gradient_evaluations, moment)
 
 
 def read(connection: Connection, study_id: int, kind: str) -> list[Measurement]:
     """The measurements of a kind, the oldest first."""
-    wanted = (
-        select(table.c.id, table.c.kind, table.c.result, table.c.gradient_evaluations, table.c.created_at)
-        .where(table.c.study_id == study_id, table.c.kind == kind)
-        .order_by(table.c.id)
-    )
+    return _measurements(connection, _of(study_id, kind).order_by(table.c.id))
+
+
+def page(
+    connection: Connection, study_id: int, kind: str, *, after: int | None = None, size: int = 1
+) -> list[Measurement]:
+    """Up to ``size`` measurements of a kind, the newest first, older than the measurement ``after`` (an id)."""
+    wanted = _of(study_id, kind).order_by(table.c.id.desc()).limit(size)
+    return _measurements(connection, wanted if after is None else wanted.where(table.c.id < after))
+
+
+def _of(study_id: int, kind: str) -> Select[Any]:
+    columns = (table.c.id, table.c.kind, table.c.result, table.c.gradient_evaluations, table.c.created_at)
+    return select(*columns).where(table.c.study_id == study_id, table.c.kind == kind)
+
+
+def _measurements(connection: Connection, wanted: Select[Any]) -> list[Measurement]:
     return [Measurement(*row) for row in connection.execute(wanted)]
