@@ -53,7 +53,7 @@ openapi: $(READY)  ## write the snapshot of the HTTP contract that a test compar
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra data --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --upgrade --output-file requirements.lock
-	uv pip compile pyproject.toml --extra data --group dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra data --extra plot --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --constraint requirements.lock --upgrade --output-file requirements-dev.lock
 
 clean:  ## remove what the targets made

@@ -35,6 +35,7 @@ RESERVED = {
     "uvicorn": {"tuner.cli", "api"},
     "click": {"tuner.cli"},
     "rich": {"tuner.cli"},
+    "matplotlib": {"tuner.cli"},
     "httpx": {"tuner.client"},
     "keras": {"tuner.client"},
 }

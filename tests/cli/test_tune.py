@@ -9,7 +9,8 @@ import pytest
 
 from tests.cli.commands import TUNER, refusal, strict_json, tuner
 from tests.worker.running import BOWLS, eventually, study_of, trials_of
-from tuner.cli.tune import read_assignments, read_range
+from tuner.cli.options import read_assignments
+from tuner.cli.tune import read_range
 from tuner.errors import InvalidInput
 from tuner.objectives import create
 from tuner.service import studies

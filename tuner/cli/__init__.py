@@ -10,6 +10,7 @@ from tuner.cli.findings import landscape, pareto, surface
 from tuner.cli.migrate import migrate
 from tuner.cli.objectives import objectives
 from tuner.cli.options import flag_of
+from tuner.cli.range_test import range_test, stability
 from tuner.cli.serve import serve
 from tuner.cli.study import study
 from tuner.cli.tune import tune
@@ -30,7 +31,7 @@ def commands() -> None:
     """Find the learning rate and the number of steps for gradient descent."""
 
 
-for command in (serve, worker, migrate, tune, study, objectives):
+for command in (serve, worker, migrate, tune, range_test, stability, study, objectives):
     commands.add_command(command)
 
 for command in (pareto, surface, landscape):

@@ -6,7 +6,7 @@ own validation, under the name by which the user gave it.
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -90,6 +90,37 @@ def log_to_stderr(settings: Settings) -> None:
     )
     # Its plugins and connections are nobody's news.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def read_assignments(assignments: Sequence[str], option: str = "--set") -> dict[str, Any]:
+    """``KEY=VALUE`` each; a value that is no JSON is a string.
+
+    Raises:
+        InvalidInput: one has no ``=``.
+    """
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, sign, value = assignment.partition("=")
+        if not sign or not key:
+            raise InvalidInput.at(option, f"{assignment!r} is not KEY=VALUE")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return settings
+
+
+def by_option(error: InvalidInput, options: Mapping[str, str]) -> InvalidInput:
+    """The same error, its fields named by the options that gave them; of two that fit, the first counts."""
+    fields = []
+    for problem in error.fields:
+        field = problem.field
+        for prefix, option in options.items():
+            if field == prefix or field.startswith(f"{prefix}."):
+                field = option + field[len(prefix) :].replace(".", " ", 1)
+                break
+        fields.append(FieldError(field, problem.message))
+    return InvalidInput(*fields)
 
 
 def _flag(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:

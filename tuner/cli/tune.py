@@ -9,14 +9,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from tuner.cli.findings import front_table
-from tuner.cli.options import load_objectives, with_settings
+from tuner.cli.options import by_option, load_objectives, read_assignments, with_settings
 from tuner.cli.study import open_database, result_table
 from tuner.errors import FieldError, InvalidInput, NotFound, StudyState, TunerError
 from tuner.settings import Settings
@@ -24,7 +24,7 @@ from tuner.settings import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuner.definition import Study, StudyDefinition
+    from tuner.definition import Study, StudyRequest
     from tuner.service.pareto import Pareto
     from tuner.storage.database import Database
     from tuner.worker import ThisProcess
@@ -62,7 +62,13 @@ _OPTIONS = {
 
 @click.command()
 @click.argument("objective")
-@click.option("--learning-rate", default="1e-4:1", show_default=True, metavar="LOW:HIGH", help="Range, on a log scale.")
+@click.option(
+    "--learning-rate",
+    default="1e-4:1",
+    show_default=True,
+    metavar="LOW:HIGH",
+    help="Range, on a log scale; range-test finds it.",
+)
 @click.option("--steps", default="1:200", show_default=True, metavar="LOW:HIGH", help="Range of the number of steps.")
 @click.option("--trials", type=int, metavar="N", help=f"Budget in trials; {DEFAULT_TRIALS} where none is given.")
 @click.option("--gradient-evaluations", type=int, metavar="N", help="Budget in gradient evaluations.")
@@ -100,7 +106,7 @@ def tune(settings: Settings, **options: Any) -> None:
             front = _front(database, found)
             nothing = None if found.best or front else _why_nothing_was_found(database, found)
     except InvalidInput as error:
-        raise _by_option(error) from None
+        raise by_option(error, _OPTIONS) from None
     if options["as_json"]:
         click.echo(json.dumps(as_document(found, front), allow_nan=False, indent=2), file=stdout)
     else:
@@ -135,11 +141,9 @@ def definition_document(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "objective": {"name": options["objective"], "settings": read_assignments(options["assignments"])},
         "search_space": {
-            "learning_rate": {
-                "type": "float",
-                "scale": "log",
-                **read_range(options["learning_rate"], "--learning-rate"),
-            },
+            "learning_rate": "range-test"
+            if options["learning_rate"] == "range-test"
+            else {"type": "float", "scale": "log", **read_range(options["learning_rate"], "--learning-rate")},
             "steps": {"type": "int", **read_range(options["steps"], "--steps", whole=True)},
         },
         "goal": read_goal(options["goal"]),
@@ -182,24 +186,6 @@ def read_range(text: str, option: str, *, whole: bool = False) -> dict[str, floa
             raise InvalidInput.at(option, f"{text!r} is no range of whole numbers: say LOW:HIGH, or one value")
         bounds = [int(bound) for bound in bounds]
     return {"low": bounds[0], "high": bounds[1]}
-
-
-def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` each; a value that is no JSON is a string.
-
-    Raises:
-        InvalidInput: one has no ``=``.
-    """
-    settings: dict[str, Any] = {}
-    for assignment in assignments:
-        key, sign, value = assignment.partition("=")
-        if not sign or not key:
-            raise InvalidInput.at("--set", f"{assignment!r} is not KEY=VALUE")
-        try:
-            settings[key] = json.loads(value)
-        except ValueError:
-            settings[key] = value
-    return settings
 
 
 def create(database: "Database", document: dict[str, Any], *, chosen_name: str | None) -> "Study":
@@ -251,27 +237,15 @@ def as_document(found: "Study", front: "Pareto | None" = None) -> dict[str, Any]
     }
 
 
-def _definition(document: dict[str, Any]) -> "StudyDefinition":
+def _definition(document: dict[str, Any]) -> "StudyRequest":
     from pydantic import ValidationError
 
-    from tuner.definition import StudyDefinition
+    from tuner.definition import StudyRequest
 
     try:
-        return StudyDefinition.model_validate(document)
+        return StudyRequest.model_validate(document)
     except ValidationError as error:
         raise InvalidInput.from_validation(error.errors(), document) from None
-
-
-def _by_option(error: InvalidInput) -> InvalidInput:
-    """The same error, its fields named by the options."""
-    fields = []
-    for problem in error.fields:
-        field = problem.field
-        for prefix, option in _OPTIONS.items():
-            if field == prefix or field.startswith(f"{prefix}."):
-                field = option + field[len(prefix) :].replace(".", " ", 1)
-        fields.append(FieldError(field, problem.message))
-    return InvalidInput(*fields)
 
 
 def _run(database: "Database", name: str, settings: Settings) -> bool:
