@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test test-faults check format bench lock openapi clean
+.PHONY: help setup run test test-faults check format bench lock openapi pictures clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ bench: $(READY)  ## measure the speed, print the table of benchmarks/README.md
 
 openapi: $(READY)  ## write the snapshot of the HTTP contract that a test compares
 	$(BIN)/python -m tests.api.openapi_snapshot
+
+pictures: $(READY)  ## draw the pictures of the guides anew
+	@$(BIN)/python docs/pictures/draw.py
 
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra data --universal --python-version 3.11 --generate-hashes \

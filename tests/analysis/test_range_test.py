@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from tuner.analysis.range_test import Finding, RangeTest, analyse, exploded, geometric
 from tuner.definition import LARGEST_TEST_STEPS
-from tuner.descent import Method
+from tuner.descent import Descent, Method, Row
 from tuner.errors import InvalidInput
-from tuner.objectives import Array
+from tuner.objectives import Array, create
 from tuner.objectives.line_fit import LineFit
 from tuner.objectives.logistic_regression import LogisticRegression
 from tuner.objectives.network import Network
@@ -92,6 +92,21 @@ def test_the_tutorial_problem() -> None:
     assert found.high is not None
     assert found.low == pytest.approx(found.minimum / 100)  # type: ignore[operator]
     assert limit < found.high < 10 * limit
+
+
+@pytest.mark.parametrize("name", ["line_fit", "quadratic", "rosenbrock", "beale", "linear_regression"])
+def test_the_suggested_range_holds_the_best_constant_rate(name: str) -> None:
+    objective = create(name, {})
+    rates = np.geomspace(1e-6, 100, 200).tolist()
+    descent = Descent(objective, [Row(rate, 200) for rate in rates])
+    descent.advance()
+    losses = [float(descent.result(row).loss.values[-1]) for row in range(len(rates))]
+    best = min(zip(losses, rates, strict=True), key=lambda pair: pair[0] if math.isfinite(pair[0]) else math.inf)[1]
+    test = ran(objective)
+    found = analyse(test.rates, test.losses)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= best <= found.high
 
 
 @pytest.mark.parametrize("objective", [LogisticRegression(), Network()], ids=["logistic_regression", "network"])

@@ -13,6 +13,7 @@ The guide is ``docs/client.md``. Errors are those of `tuner.errors`, and the two
 from tuner.client.client import Client
 from tuner.client.errors import ServiceUnreachable, UnexpectedAnswer
 from tuner.client.findings import FrontPoint, RateSurface
+from tuner.client.measurements import RangeTest, Stability
 from tuner.client.snapshot import TrialSnapshot
 from tuner.client.space import log
 from tuner.client.study import Study
@@ -21,8 +22,10 @@ from tuner.client.trial import Trial
 __all__ = [
     "Client",
     "FrontPoint",
+    "RangeTest",
     "RateSurface",
     "ServiceUnreachable",
+    "Stability",
     "Study",
     "Trial",
     "TrialSnapshot",

@@ -3,13 +3,14 @@
 import atexit
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, SupportsFloat
 
-from tuner.client import space
+from tuner.client import measurements, space
 from tuner.client.joining import open_study
 from tuner.client.leases import leases
+from tuner.client.measurements import RangeTest, Stability
 from tuner.client.rounds import Rounds
 from tuner.client.study import Study
 from tuner.client.terms import Terms
@@ -143,6 +144,65 @@ class Client:
             self._running,
         )
         return Study(terms, document, self._worker)
+
+    def range_test(
+        self,
+        step: Callable[[float], SupportsFloat],
+        *,
+        low: float = measurements.LOW,
+        high: float = measurements.HIGH,
+        steps: int = measurements.STEPS,
+        study: str | None = None,
+    ) -> RangeTest:
+        """Train for some steps at a learning rate that grows on each, and see what the losses suggest.
+
+        The model is spoilt afterwards: make a new one. It ends before ``high`` where the loss explodes.
+
+        Args:
+            step: makes one update at the rate it is given, and returns the loss after it. A loss that was computed
+                before the update will do: it shifts the curve by one step.
+            low: the first rate.
+            high: the last rate.
+            steps: how many rates, each the same factor above the one before. 2 … 10,000.
+            study: on which to keep the test; its steps are charged to the study's budget. By default it is kept
+                nowhere.
+
+        Raises:
+            InvalidInput: ``low`` is not below ``high``, or the like; nothing has been trained.
+            StudyNotFound: there is no such study; nothing has been trained.
+            BudgetSpent: its budget does not afford the test.
+            ServiceUnreachable: no answer.
+        """
+        measurements.check(low, high, steps)
+        path = "/v1/range-tests:analyse"
+        if study is not None:
+            of_study = f"/v1/studies/{in_path(study)}"
+            self._transport.read(of_study)
+            path = f"{of_study}/range-tests"
+        curve = measurements.run(step, low, high, steps)
+        if len(curve.rates) < 2:
+            raise InvalidInput.at("low", f"the loss is not finite at once, at the rate {low:g}: begin lower")
+        return RangeTest.of(curve, self._transport.write(path, curve.document))
+
+    def stability(
+        self, objective: str, settings: Mapping[str, Any] | None = None, *, initial_seed: int = 0, **parameters: Any
+    ) -> Stability:
+        """Measure how large the learning rate of a registered objective may be at its start.
+
+        Args:
+            objective: its name.
+            settings: its own.
+            initial_seed: of the start.
+            parameters: how the descent moves: ``update_rule="heavy_ball"``, ``momentum=0.5``.
+
+        Raises:
+            ObjectiveNotFound: there is none of that name.
+            InvalidInput: a setting or parameter cannot be; the error names it.
+            ServiceUnreachable: no answer.
+        """
+        probe = {"settings": dict(settings or {}), "initial_seed": initial_seed, "parameters": parameters}
+        found = self._transport.write(f"/v1/objectives/{in_path(objective)}:stability", probe)
+        return Stability(found["curvature"]["largest"], found["limit"], found["statement"])
 
     def close(self) -> None:
         """Give back the trials that have no result, and close the connections. The next call would open new ones."""

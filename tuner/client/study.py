@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from tuner.client.findings import FrontPoint, RateSurface
+from tuner.client.measurements import Stability
 from tuner.client.snapshot import TrialSnapshot
 from tuner.client.terms import Terms
 from tuner.client.transport import document_of, jittered
@@ -161,6 +162,29 @@ class Study:
             found += map(TrialSnapshot.of, page["trials"])
             more = page["next_page_token"]
         return found
+
+    def stability(self, *, measure: bool = False) -> Stability:
+        """How near the edge of stability the trials of a registered objective sat.
+
+        Args:
+            measure: measure the curvature first, at the start and along the best run; the gradient evaluations that it
+                takes are charged to the study. Otherwise what was measured last is read.
+
+        Raises:
+            ExternalStudy: the study has no registered objective.
+            BudgetSpent: its budget does not afford a measurement.
+        """
+        if measure:
+            self._terms.transport.write(f"{self._terms.path}/analysis/stability:measure", {})
+        ratios: dict[int, float | None] = {}
+        more: str | None = ""
+        while more is not None:
+            page = self._read(f"/analysis/stability?page_size={PAGE}" + (f"&page_token={more}" if more else ""))
+            ratios |= {trial["number"]: trial["ratio"] for trial in page["trials"]}
+            more = page["next_page_token"]
+        measured = page["measured"]
+        curvature = None if measured is None else measured["at_start"]["largest"]
+        return Stability(curvature, page["limit"], page["statement"], page["limit_along_best"], ratios)
 
     def _read(self, path: str = "") -> Mapping[str, Any]:
         document: Mapping[str, Any] = document_of(self._terms.transport.read(self._terms.path + path))

@@ -1,0 +1,23 @@
+"""The guides' pictures are drawn by the script that stands beside them."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
+
+
+@pytest.mark.skipif(find_spec("matplotlib") is None, reason="the extra plot is not installed")
+def test_every_picture_of_the_guides_is_drawn(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-W", "error", str(FOLDER / "draw.py"), str(tmp_path)], check=True, timeout=200)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in FOLDER.glob("*.png")}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
+
+
+def test_every_picture_of_a_guide_is_there() -> None:
+    for guide in FOLDER.parent.glob("*.md"):
+        for part in guide.read_text().split("](pictures/")[1:]:
+            assert (FOLDER / part.partition(")")[0]).exists()
