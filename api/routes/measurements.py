@@ -22,15 +22,15 @@ from tuner.errors import (
     StudyNotFound,
 )
 from tuner.service import range_tests, stability
-from tuner.service.range_tests import ClientCurve, Plan, RangeTest, StoredRangeTest, StoredRangeTests
-from tuner.service.stability import Effort, MeasuredCurvature, ObjectiveStability, Probe, Stability
+from tuner.service.range_tests import ClientCurve, RangeTest, RangeTestPlan, StoredRangeTest, StoredRangeTests
+from tuner.service.stability import MeasuredCurvature, ObjectiveStability, Stability, StabilityEffort, StabilityProbe
 
 router = APIRouter(prefix="/v1", tags=["analyses"], route_class=JsonRoute)
 
 ObjectiveName = Annotated[str, Path(description="The objective's name.")]
 
 
-class ObjectivePlan(Plan):
+class ObjectiveRangeTest(RangeTestPlan):
     """A range test of a registered objective: its settings, and the seed of its start x_0 and of its mini-batches."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -44,7 +44,7 @@ def _kind(body: Any) -> str:
 
 
 CurveOrPlan = Annotated[
-    Annotated[ClientCurve, Tag("curve")] | Annotated[Plan, Tag("plan")],
+    Annotated[ClientCurve, Tag("curve")] | Annotated[RangeTestPlan, Tag("plan")],
     Discriminator(_kind),
 ]
 
@@ -58,7 +58,7 @@ class RangeTestQuery(Paging):
     ] = 1000
 
 
-PLAN, EFFORT, PROBE, OBJECTIVE_PLAN = Plan(), Effort(), Probe(), ObjectivePlan()
+PLAN, EFFORT, PROBE, OBJECTIVE_PLAN = RangeTestPlan(), StabilityEffort(), StabilityProbe(), ObjectiveRangeTest()
 
 
 @router.post(
@@ -117,7 +117,7 @@ def analyse(curve: ClientCurve) -> RangeTest:
     summary="Run a range test on an objective",
     responses=documented(InvalidInput, MissingExtra, ObjectiveFailed, ObjectiveNotFound, body=True),
 )
-def run_on_objective(name: ObjectiveName, test: ObjectivePlan = OBJECTIVE_PLAN) -> RangeTest:
+def run_on_objective(name: ObjectiveName, test: ObjectiveRangeTest = OBJECTIVE_PLAN) -> RangeTest:
     """One descent at a growing rate, and what its losses suggest. Nothing is stored."""
     return range_tests.of_objective(name, test.settings, test.initial_seed, test)
 
@@ -128,7 +128,7 @@ def run_on_objective(name: ObjectiveName, test: ObjectivePlan = OBJECTIVE_PLAN) 
     summary="Measure an objective's curvature",
     responses=documented(InvalidInput, MissingExtra, ObjectiveFailed, ObjectiveNotFound, body=True),
 )
-def measure_objective(name: ObjectiveName, probe: Probe = PROBE) -> ObjectiveStability:
+def measure_objective(name: ObjectiveName, probe: StabilityProbe = PROBE) -> ObjectiveStability:
     """The largest curvature at the objective's start, and the limit that it sets to the rate. Nothing is stored."""
     return stability.of_objective(name, probe)
 
@@ -148,7 +148,9 @@ def measure_objective(name: ObjectiveName, probe: Probe = PROBE) -> ObjectiveSta
         body=True,
     ),
 )
-def measure(study: StudyAddress, database: OfDatabase, key: RequestKey, effort: Effort = EFFORT) -> MeasuredCurvature:
+def measure(
+    study: StudyAddress, database: OfDatabase, key: RequestKey, effort: StabilityEffort = EFFORT
+) -> MeasuredCurvature:
     """The curvature at the start and at some points along the best trial's run, which is made once more.
 
     What it takes is charged to the study.

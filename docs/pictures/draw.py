@@ -12,8 +12,8 @@ from tuner.analysis import stability
 from tuner.cli.picture import draw_range_test
 from tuner.descent import Descent, Method, Row
 from tuner.service import range_tests
-from tuner.service.range_tests import Plan
-from tuner.service.stability import Probe, of_objective
+from tuner.service.range_tests import RangeTestPlan
+from tuner.service.stability import StabilityProbe, of_objective
 
 INK = {"gradient_descent": "#1f4e79", "heavy_ball": "#b03a2e", "nesterov": "#2a7f3f"}
 RED, BLUE = "#b03a2e", "#1f4e79"
@@ -21,14 +21,14 @@ RED, BLUE = "#b03a2e", "#1f4e79"
 
 def range_test_of_the_tutorial(path: Path) -> None:
     """The test of `line_fit`, and where the measured curvature puts the limit."""
-    test = range_tests.of_objective("line_fit", {}, 0, Plan())
-    limit = of_objective("line_fit", Probe()).limit
+    test = range_tests.of_objective("line_fit", {}, 0, RangeTestPlan())
+    limit = of_objective("line_fit", StabilityProbe()).limit
     draw_range_test(test, path, title="tuner range-test line_fit", limit=limit)
 
 
 def range_test_by_mini_batches(path: Path) -> None:
     """A noisy test: one of mini-batches."""
-    test = range_tests.of_objective("logistic_regression", {}, 0, Plan(parameters={"batch_size": 32}))
+    test = range_tests.of_objective("logistic_regression", {}, 0, RangeTestPlan(parameters={"batch_size": 32}))
     draw_range_test(test, path, title="logistic_regression, mini-batches of 32")
 
 
@@ -43,7 +43,7 @@ def losses_around_the_limit(path: Path) -> None:
         descent = Descent(objective, [Row(rate, 200, settings) for rate in rates.tolist()], update_rule=rule)
         descent.advance()
         losses = np.array([descent.result(row).loss.values[-1] for row in range(len(rates))])
-        limit = of_objective("line_fit", Probe(parameters={"update_rule": rule, **settings})).limit
+        limit = of_objective("line_fit", StabilityProbe(parameters={"update_rule": rule, **settings})).limit
         label = f"{rule.replace('_', ' ')}{', momentum 0.5' if settings else ''}"
         axes.plot(rates[np.isfinite(losses)], losses[np.isfinite(losses)], color=color, label=label)
         if limit is not None:

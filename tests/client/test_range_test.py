@@ -42,7 +42,7 @@ class Descent:
 def test_it_suggests_what_the_service_would(client: Client) -> None:
     step = Descent()
     found = client.range_test(step)
-    expected = range_tests.of_objective("line_fit", {"seed": 5}, 0, range_tests.Plan())
+    expected = range_tests.of_objective("line_fit", {"seed": 5}, 0, range_tests.RangeTestPlan())
     assert found.rates == pytest.approx(expected.rates)
     assert found.losses == pytest.approx(expected.losses, rel=1e-3)
     assert (found.minimum, found.steepest) == pytest.approx((expected.minimum, expected.steepest))

@@ -38,7 +38,9 @@ def test_a_parameter_is_what_its_notation_means(name: str, spec: Spec, expected:
     assert {key: type(value) for key, value in found.items()} == {key: type(value) for key, value in expected.items()}
 
 
-@pytest.mark.parametrize("spec", [None, (1,), (1, 2, 3), ("a", "b"), (True, 2), object(), [object()], [None]])
+@pytest.mark.parametrize(
+    "spec", [None, "range-test", (1,), (1, 2, 3), ("a", "b"), (True, 2), object(), [object()], [None]]
+)
 def test_what_is_no_parameter_is_named(spec: Spec) -> None:
     with pytest.raises(InvalidInput) as refused:
         parameter("width", spec)

@@ -15,7 +15,7 @@ from tuner.objectives.line_fit import LineFit
 from tuner.service import range_tests, studies
 from tuner.service.ask import ask
 from tuner.service.idempotency import Key
-from tuner.service.range_tests import ClientCurve, Plan
+from tuner.service.range_tests import ClientCurve, RangeTestPlan
 from tuner.storage.database import Database
 
 TESTED = {**SPACE, "learning_rate": "range-test"}
@@ -37,20 +37,20 @@ def curve(count: int = 60) -> ClientCurve:
 
 def test_a_test_on_a_study_is_stored_and_charged(database: Database) -> None:
     studies.create(database, registered())
-    found = range_tests.run(database, "line-fit", Plan())
+    found = range_tests.run(database, "line-fit", RangeTestPlan())
     assert found.minimum == pytest.approx(1.15, rel=0.01)
     assert found.range is not None
     assert found.source == "service"
     assert found.gradient_evaluations == len(found.losses) + 1 == spent(database, "line-fit")
     assert found.parameters == {"update_rule": "gradient_descent"}
     assert range_tests.page(database, "line-fit").range_tests == [found]
-    alone = range_tests.of_objective("line_fit", {"seed": 5}, 0, Plan())
+    alone = range_tests.of_objective("line_fit", {"seed": 5}, 0, RangeTestPlan())
     assert dict(alone) == {name: getattr(found, name) for name in type(alone).model_fields}
 
 
 def test_tests_are_listed_newest_first_a_page_at_a_time_and_curves_are_thinned(database: Database) -> None:
     studies.create(database, registered())
-    made = [range_tests.run(database, "line-fit", Plan(steps=steps)) for steps in (20, 30, 200)]
+    made = [range_tests.run(database, "line-fit", RangeTestPlan(steps=steps)) for steps in (20, 30, 200)]
     first = range_tests.page(database, "line-fit", max_points=20, page_size=2)
     assert [one.id for one in first.range_tests] == [made[2].id, made[1].id]
     thinned = first.range_tests[0]
@@ -69,12 +69,12 @@ def test_a_test_moves_as_the_study_does(database: Database) -> None:
         "momentum": {"type": "float", "low": 0.5, "high": 0.5},
     }
     studies.create(database, registered(search_space=space))
-    found = range_tests.run(database, "line-fit", Plan())
+    found = range_tests.run(database, "line-fit", RangeTestPlan())
     assert found.parameters == {"update_rule": "heavy_ball", "momentum": 0.5}
-    changed = range_tests.run(database, "line-fit", Plan(parameters={"momentum": 0.0}))
-    plain = range_tests.of_objective("line_fit", {"seed": 5}, 0, Plan())
+    changed = range_tests.run(database, "line-fit", RangeTestPlan(parameters={"momentum": 0.0}))
+    plain = range_tests.of_objective("line_fit", {"seed": 5}, 0, RangeTestPlan())
     assert changed.losses == pytest.approx(plain.losses, rel=1e-6)
-    other = range_tests.run(database, "line-fit", Plan(parameters={"update_rule": "adam"}))
+    other = range_tests.run(database, "line-fit", RangeTestPlan(parameters={"update_rule": "adam"}))
     assert other.parameters == {"update_rule": "adam"}
 
 
@@ -82,24 +82,24 @@ def test_a_study_that_searches_the_update_rule_is_asked_which(database: Database
     space = {**SPACE, "update_rule": {"type": "categorical", "choices": ["adam", "gradient_descent"]}}
     studies.create(database, registered(search_space=space))
     with pytest.raises(InvalidInput, match=r"^parameters\.update_rule: the study searches it"):
-        range_tests.run(database, "line-fit", Plan())
-    assert range_tests.run(database, "line-fit", Plan(parameters={"update_rule": "adam"})).minimum is not None
+        range_tests.run(database, "line-fit", RangeTestPlan())
+    assert range_tests.run(database, "line-fit", RangeTestPlan(parameters={"update_rule": "adam"})).minimum is not None
 
 
 @pytest.mark.parametrize(
     ("plan", "field"),
     [
-        (Plan(low=1.0, high=0.1), "low"),
-        (Plan(high=1e15), "high"),
-        (Plan(parameters={"update_rule": "newton"}), "parameters.update_rule"),
-        (Plan(parameters={"momentum": 0.5}), "parameters.momentum"),
-        (Plan(parameters={"update_rule": True}), "parameters.update_rule"),
-        (Plan(parameters={"update_rule": "heavy_ball", "momentum": "much"}), "parameters.momentum"),
-        (Plan(parameters={"batch_size": 8}), "parameters.batch_size"),
-        (Plan(parameters={"batch_size": 8.5}), "parameters.batch_size"),
+        (RangeTestPlan(low=1.0, high=0.1), "low"),
+        (RangeTestPlan(high=1e15), "high"),
+        (RangeTestPlan(parameters={"update_rule": "newton"}), "parameters.update_rule"),
+        (RangeTestPlan(parameters={"momentum": 0.5}), "parameters.momentum"),
+        (RangeTestPlan(parameters={"update_rule": True}), "parameters.update_rule"),
+        (RangeTestPlan(parameters={"update_rule": "heavy_ball", "momentum": "much"}), "parameters.momentum"),
+        (RangeTestPlan(parameters={"batch_size": 8}), "parameters.batch_size"),
+        (RangeTestPlan(parameters={"batch_size": 8.5}), "parameters.batch_size"),
     ],
 )
-def test_what_cannot_be_tested_costs_nothing(database: Database, plan: Plan, field: str) -> None:
+def test_what_cannot_be_tested_costs_nothing(database: Database, plan: RangeTestPlan, field: str) -> None:
     studies.create(database, registered())
     with pytest.raises(InvalidInput) as caught:
         range_tests.run(database, "line-fit", plan)
@@ -113,10 +113,10 @@ def test_a_budget_that_does_not_afford_a_test_refuses_it_and_is_never_overshot(d
     with pytest.raises(
         BudgetSpent, match="may take 201 gradient evaluations; the budget of study 'line-fit' leaves 150"
     ):
-        range_tests.run(database, "line-fit", Plan(steps=200))
-    taken = range_tests.run(database, "line-fit", Plan()).gradient_evaluations
+        range_tests.run(database, "line-fit", RangeTestPlan(steps=200))
+    taken = range_tests.run(database, "line-fit", RangeTestPlan()).gradient_evaluations
     with pytest.raises(BudgetSpent):
-        range_tests.run(database, "line-fit", Plan())
+        range_tests.run(database, "line-fit", RangeTestPlan())
     assert spent(database, "line-fit") == taken < 150
     asked = ask(database, "line-fit", count=100)
     assert sum(int(str(lease.parameters["steps"])) + 1 for lease in asked.trials) <= 150 - taken
@@ -124,7 +124,7 @@ def test_a_budget_that_does_not_afford_a_test_refuses_it_and_is_never_overshot(d
 
 def test_a_test_that_spends_the_budget_completes_the_study(database: Database) -> None:
     studies.create(database, registered(budget={"gradient_evaluations": 22}))
-    range_tests.run(database, "line-fit", Plan(steps=20, high=1e-3))
+    range_tests.run(database, "line-fit", RangeTestPlan(steps=20, high=1e-3))
     found, _ = studies.get(database, "line-fit")
     assert (found.state, found.spent.gradient_evaluations) == ("completed", 21)
 
@@ -134,7 +134,7 @@ def test_tests_at_once_never_overshoot_the_budget(database: Database) -> None:
 
     def attempt(_: int) -> int:
         try:
-            return range_tests.run(database, "line-fit", Plan(steps=30, high=1e-3)).gradient_evaluations
+            return range_tests.run(database, "line-fit", RangeTestPlan(steps=30, high=1e-3)).gradient_evaluations
         except BudgetSpent:
             return 0
 
@@ -154,16 +154,16 @@ def test_an_objective_that_fails_in_the_middle_is_not_charged(
 
     monkeypatch.setattr(LineFit, "value_and_gradient", failing)
     with pytest.raises(ObjectiveFailed, match="out of order"):
-        range_tests.run(database, "line-fit", Plan())
+        range_tests.run(database, "line-fit", RangeTestPlan())
     assert spent(database, "line-fit") == 0
 
 
 def test_the_same_request_under_the_same_key_runs_once(database: Database) -> None:
     studies.create(database, registered())
-    first = range_tests.run(database, "line-fit", Plan(), Key("k", "request"))
-    assert range_tests.run(database, "line-fit", Plan(), Key("k", "request")) == first
+    first = range_tests.run(database, "line-fit", RangeTestPlan(), Key("k", "request"))
+    assert range_tests.run(database, "line-fit", RangeTestPlan(), Key("k", "request")) == first
     with pytest.raises(KeyReused):
-        range_tests.run(database, "line-fit", Plan(), Key("k", "another"))
+        range_tests.run(database, "line-fit", RangeTestPlan(), Key("k", "another"))
     assert spent(database, "line-fit") == first.gradient_evaluations
     with ThreadPoolExecutor(4) as pool:
         answers = list(
@@ -184,7 +184,7 @@ def test_a_clients_curve_is_stored_and_charged_a_gradient_a_point(database: Data
     with pytest.raises(BudgetSpent):
         range_tests.submit(database, "resnet", curve(941))
     with pytest.raises(ExternalStudy):
-        range_tests.run(database, "resnet", Plan())
+        range_tests.run(database, "resnet", RangeTestPlan())
 
 
 def test_a_curve_that_is_not_finite_comes_back_as_it_was(database: Database) -> None:
@@ -204,7 +204,7 @@ def test_a_study_is_created_over_the_range_that_a_test_finds(database: Database)
     assert is_new
     assert created.definition is not None
     found = created.definition.search_space["learning_rate"].model_dump()
-    test = range_tests.of_objective("line_fit", {"seed": 5}, 0, Plan())
+    test = range_tests.of_objective("line_fit", {"seed": 5}, 0, RangeTestPlan())
     assert test.range is not None
     assert found == {"type": "float", "low": test.range.low, "high": test.range.high, "scale": "log"}
     [stored] = range_tests.page(database, "line-fit").range_tests

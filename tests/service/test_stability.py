@@ -12,7 +12,7 @@ from tuner.objectives.line_fit import LineFit
 from tuner.objectives.rosenbrock import Rosenbrock
 from tuner.service import stability, studies
 from tuner.service.idempotency import Key
-from tuner.service.stability import Effort, Probe
+from tuner.service.stability import StabilityEffort, StabilityProbe
 from tuner.storage.database import Database
 
 LIMIT = 2 / LineFit().curvature[1]
@@ -54,7 +54,7 @@ def test_a_quadratic_has_its_limit_everywhere(database: Database) -> None:
     studies.create(database, registered(budget={"trials": 10}))
     work_off(database, "line-fit")
     before = spent(database, "line-fit")
-    measured = stability.measure(database, "line-fit", Effort())
+    measured = stability.measure(database, "line-fit", StabilityEffort())
     best = studies.get(database, "line-fit")[0].best
     assert best is not None
     steps = best.parameters["steps"]
@@ -82,7 +82,7 @@ def test_a_quadratic_has_its_limit_everywhere(database: Database) -> None:
 def test_a_valley_is_measured_along_its_best_run(database: Database) -> None:
     studies.create(database, valley())
     work_off(database, "line-fit")
-    measured = stability.measure(database, "line-fit", Effort(points=3))
+    measured = stability.measure(database, "line-fit", StabilityEffort(points=3))
     best = studies.get(database, "line-fit")[0].best
     assert best is not None
     rate = best.parameters["learning_rate"]
@@ -104,7 +104,7 @@ def test_a_valley_is_measured_along_its_best_run(database: Database) -> None:
 
 def test_before_any_trial_the_start_is_measured(database: Database) -> None:
     studies.create(database, registered())
-    measured = stability.measure(database, "line-fit", Effort())
+    measured = stability.measure(database, "line-fit", StabilityEffort())
     assert (measured.trial, measured.along_best) == (None, [])
     assert measured.gradient_evaluations == spent(database, "line-fit") == 4
     found = stability.read(database, "line-fit")
@@ -120,7 +120,7 @@ def test_each_update_rule_has_its_own_limit(database: Database) -> None:
     }
     studies.create(database, registered(search_space=space, budget={"trials": 12}))
     work_off(database, "line-fit")
-    stability.measure(database, "line-fit", Effort(points=0))
+    stability.measure(database, "line-fit", StabilityEffort(points=0))
     found = stability.read(database, "line-fit")
     assert found.limit is None
     assert "each trial has a limit of its own" in found.statement
@@ -143,18 +143,18 @@ def test_the_budget_is_honoured(database: Database) -> None:
     with pytest.raises(
         BudgetSpent, match="takes at least 421 gradient evaluations; the budget of 'line-fit' leaves 420"
     ):
-        stability.measure(database, "line-fit", Effort())
-    measured = stability.measure(database, "line-fit", Effort(points=1))
+        stability.measure(database, "line-fit", StabilityEffort())
+    measured = stability.measure(database, "line-fit", StabilityEffort(points=1))
     assert measured.gradient_evaluations <= 420
     assert spent(database, "line-fit") == 401 + measured.gradient_evaluations
     with pytest.raises(BudgetSpent):
-        stability.measure(database, "line-fit", Effort(points=1))
+        stability.measure(database, "line-fit", StabilityEffort(points=1))
 
 
 def test_the_same_request_under_the_same_key_measures_once(database: Database) -> None:
     studies.create(database, registered())
-    first = stability.measure(database, "line-fit", Effort(), Key("k", "r"))
-    assert stability.measure(database, "line-fit", Effort(), Key("k", "r")) == first
+    first = stability.measure(database, "line-fit", StabilityEffort(), Key("k", "r"))
+    assert stability.measure(database, "line-fit", StabilityEffort(), Key("k", "r")) == first
     assert spent(database, "line-fit") == 4
 
 
@@ -170,24 +170,26 @@ def test_trials_come_a_page_at_a_time(database: Database) -> None:
 def test_only_who_trains_an_external_study_can_measure_it(database: Database) -> None:
     studies.create(database, external())
     with pytest.raises(ExternalStudy):
-        stability.measure(database, "resnet", Effort())
+        stability.measure(database, "resnet", StabilityEffort())
     with pytest.raises(ExternalStudy):
         stability.read(database, "resnet")
 
 
 def test_an_objective_alone() -> None:
-    found = stability.of_objective("line_fit", Probe())
+    found = stability.of_objective("line_fit", StabilityProbe())
     assert found.limit == pytest.approx(0.7755, abs=1e-3)
     assert found.curvature.gradient_evaluations == 4
-    momentum = stability.of_objective("line_fit", Probe(parameters={"update_rule": "nesterov", "momentum": 0.5}))
+    momentum = stability.of_objective(
+        "line_fit", StabilityProbe(parameters={"update_rule": "nesterov", "momentum": 0.5})
+    )
     assert momentum.limit == pytest.approx(0.75 * LIMIT, rel=0.001)
-    adam = stability.of_objective("line_fit", Probe(parameters={"update_rule": "adam"}))
+    adam = stability.of_objective("line_fit", StabilityProbe(parameters={"update_rule": "adam"}))
     assert adam.limit is None
     assert "It sets no limit to adam" in adam.statement
-    short = stability.of_objective("quadratic", Probe(settings={"dimension": 200}, evaluations=5))
+    short = stability.of_objective("quadratic", StabilityProbe(settings={"dimension": 200}, evaluations=5))
     assert not short.curvature.converged
     assert "has not converged: it takes more than 5 gradient evaluations" in short.statement
     with pytest.raises(ObjectiveNotFound):
-        stability.of_objective("line-fit", Probe())
+        stability.of_objective("line-fit", StabilityProbe())
     with pytest.raises(InvalidInput, match=r"^parameters\.momentum: "):
-        stability.of_objective("line_fit", Probe(parameters={"momentum": 0.5}))
+        stability.of_objective("line_fit", StabilityProbe(parameters={"momentum": 0.5}))

@@ -155,16 +155,19 @@ def geometric(low: float, high: float, steps: int) -> NDArray[np.float64]:
 
 
 def exploded(losses: NDArray[np.float64]) -> bool:
-    """Whether the last of these losses has exploded: it is not finite, or far above all that came before it."""
-    last = float(losses[-1])
-    if not math.isfinite(last):
-        return True
-    before = losses[:-1]
-    if len(before) < SPREAD_KNOWN:
-        return False
-    best, worst = float(before.min()), float(before.max())
+    """Whether any of these losses has exploded: it is not finite, or far above all that came before it."""
+    return _end(losses) < len(losses)
+
+
+def _end(losses: NDArray[np.float64]) -> int:
+    """How many losses precede the first that has exploded."""
+    finite = np.isfinite(losses)
+    losses = losses if finite.all() else losses[: int(np.argmin(finite))]
     # In halves, because the differences themselves may be beyond a double.
-    return best < worst and last / 2 - best / 2 > EXPLODED * (worst / 2 - best / 2)
+    best, worst = np.minimum.accumulate(losses)[:-1] / 2, np.maximum.accumulate(losses)[:-1] / 2
+    far = (losses[1:] / 2 - best > EXPLODED * (worst - best)) & (best < worst)
+    far[: SPREAD_KNOWN - 1] = False
+    return int(np.argmax(far)) + 1 if far.any() else len(losses)
 
 
 def analyse(rates: ArrayLike, losses: ArrayLike) -> Finding:
@@ -267,14 +270,6 @@ def _average(values: NDArray[np.float64], memory: float) -> tuple[NDArray[np.flo
         weight = kept * weight + (1 - kept)
         averages[index], weights[index] = average / weight, weight
     return averages, weights
-
-
-def _end(losses: NDArray[np.float64]) -> int:
-    """How many losses precede the explosion."""
-    for count in range(1, len(losses) + 1):
-        if exploded(losses[:count]):
-            return count - 1
-    return len(losses)
 
 
 def _check(rates: NDArray[np.float64], losses: NDArray[np.float64]) -> None:

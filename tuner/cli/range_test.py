@@ -73,7 +73,7 @@ def range_test(settings: Settings, plot: Path | None, as_json: bool, **options: 
     load_objectives(settings)
     given = {name: options[name] for name in ("low", "high", "steps") if options[name] is not None}
     try:
-        plan = _validated(range_tests.Plan, {**given, "parameters": _moves(options)})
+        plan = _validated(range_tests.RangeTestPlan, {**given, "parameters": _moves(options)})
         test = range_tests.of_objective(
             options["objective"], read_assignments(options["assignments"]), options["initial_seed"], plan
         )
@@ -134,7 +134,7 @@ def stability(settings: Settings, as_json: bool, **options: Any) -> None:
             "parameters": _moves(options),
             **given,
         }
-        found = stability.of_objective(options["objective"], _validated(stability.Probe, document))
+        found = stability.of_objective(options["objective"], _validated(stability.StabilityProbe, document))
     except InvalidInput as error:
         raise by_option(error, _OPTIONS) from None
     if as_json:

@@ -51,6 +51,8 @@ def parameter(name: str, spec: Spec) -> dict[str, Any]:
             return _range(name, *spec, "log" if name == "learning_rate" else "linear")
         case list():
             return {"type": "categorical", "choices": [_plain(name, choice) for choice in spec]}
+        case "range-test":
+            raise _wrong(name, "run client.range_test here, where it is trained, and give its range")
         case bool() | str():
             return {"type": "categorical", "choices": [spec]}
         case Real():

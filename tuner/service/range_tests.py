@@ -30,7 +30,7 @@ KIND = "range_test"
 RATE = Annotated[float, Field(gt=0, le=LARGEST_FLOAT)]
 
 
-class Plan(Strict):
+class RangeTestPlan(Strict):
     """A range test to run: rates growing geometrically from ``low`` to ``high``, one a step.
 
     ``parameters`` say how the descent moves, named as in a search space: ``update_rule``, ``momentum``,
@@ -100,7 +100,7 @@ class StoredRangeTests(BaseModel):
     next_page_token: str | None
 
 
-def of_objective(name: str, settings: Mapping[str, Any], initial_seed: int, plan: Plan) -> RangeTest:
+def of_objective(name: str, settings: Mapping[str, Any], initial_seed: int, plan: RangeTestPlan) -> RangeTest:
     """Run a range test on a registered objective, without a study.
 
     Raises:
@@ -122,7 +122,7 @@ def of_curve(curve: ClientCurve) -> RangeTest:
     return _result(curve.rates, curve.losses, None, len(curve.losses))
 
 
-def run(database: Database, name: str, plan: Plan, key: Key | None = None) -> StoredRangeTest:
+def run(database: Database, name: str, plan: RangeTestPlan, key: Key | None = None) -> StoredRangeTest:
     """Run a range test on a study's objective, store it, and charge the study what it took.
 
     What ``plan.parameters`` leave out is as the study fixes it, and the update rule's default where it searches it.
@@ -201,12 +201,12 @@ class FoundRange:
         studies.increase(connection, study_id, spent_evaluations=taken)
 
 
-def plan_of(tested: RangeTested) -> Plan:
+def plan_of(tested: RangeTested) -> RangeTestPlan:
     """The test that a definition asks for."""
-    return Plan(**tested.model_dump(exclude={"type"}, exclude_none=True))
+    return RangeTestPlan(**tested.model_dump(exclude={"type"}, exclude_none=True))
 
 
-def find_range(definition: StudyDefinition, plan: Plan) -> FoundRange:
+def find_range(definition: StudyDefinition, plan: RangeTestPlan) -> FoundRange:
     """Find the range of a study's learning rate. The same definition finds the same.
 
     Args:
@@ -232,7 +232,7 @@ def find_range(definition: StudyDefinition, plan: Plan) -> FoundRange:
 class _Prepared:
     """A range test that can run: all that it was given is checked."""
 
-    def __init__(self, name: str, settings: Mapping[str, Any], initial_seed: int, plan: Plan) -> None:
+    def __init__(self, name: str, settings: Mapping[str, Any], initial_seed: int, plan: RangeTestPlan) -> None:
         objective = objectives.create(name, settings)
         try:
             method = Method.of(plan.parameters)
@@ -258,7 +258,7 @@ class _Prepared:
         return _result(test.rates.tolist(), test.losses.tolist(), dict(self._parameters), test.gradient_evaluations)
 
 
-def of_definition(definition: StudyDefinition, plan: Plan) -> _Prepared:
+def of_definition(definition: StudyDefinition, plan: RangeTestPlan) -> _Prepared:
     """A test of a study's objective, moving as the study's trials do where it fixes that."""
     choice = definition.objective
     if choice is None:

@@ -35,7 +35,7 @@ LEAST_EVALUATIONS = 4
 """Gradient evaluations a point of which something can be told: two products in single precision."""
 
 
-class Effort(Strict):
+class StabilityEffort(Strict):
     """How much to measure.
 
     ``points`` along the best run, each after twice the steps of the one before: where there are four, after an eighth,
@@ -46,7 +46,7 @@ class Effort(Strict):
     evaluations_per_point: Annotated[int, Field(ge=LEAST_EVALUATIONS, le=1000)] = stability.MOST_EVALUATIONS
 
 
-class Probe(Strict):
+class StabilityProbe(Strict):
     """Where and for which method to measure a registered objective: at its start, as ``initial_seed`` draws it."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -127,7 +127,7 @@ class ObjectiveStability(BaseModel):
     statement: str
 
 
-def of_objective(name: str, probe: Probe) -> ObjectiveStability:
+def of_objective(name: str, probe: StabilityProbe) -> ObjectiveStability:
     """Measure the curvature of a registered objective at its start.
 
     Raises:
@@ -149,7 +149,7 @@ def of_objective(name: str, probe: Probe) -> ObjectiveStability:
     )
 
 
-def measure(database: Database, name: str, effort: Effort, key: Key | None = None) -> MeasuredCurvature:
+def measure(database: Database, name: str, effort: StabilityEffort, key: Key | None = None) -> MeasuredCurvature:
     """Measure a study's curvature at its start and along its best run, store it, and charge the study what it took.
 
     The best run is made once more, since parameters are not kept: as many gradient evaluations as it has steps. Of a
