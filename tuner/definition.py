@@ -341,7 +341,11 @@ class Budget(Strict):
 
 
 class _AnyStudy(Strict):
-    """What a definition and the request for one have in common."""
+    """What a definition and the request for one have in common.
+
+    ``stop_diverging``: training clients are told to stop a trial whose loss diverges. It has no effect on runs of the
+    service itself, which end where they leave the finite numbers.
+    """
 
     name: StudyName
     objective: ObjectiveChoice | None = None
@@ -349,6 +353,7 @@ class _AnyStudy(Strict):
     goal: Goal = Goal(minimize="loss")
     sampler: SamplerChoice = SamplerChoice()
     pruner: PrunerChoice | None = None
+    stop_diverging: bool = True
     budget: Budget = Budget(trials=100)
     notes: Text = ""
     tags: Annotated[list[Tag], Field(max_length=50)] = []

@@ -70,6 +70,8 @@ class Trial(BaseModel):
 
     ``objective_value`` is what its study ranks it by: the value of the goal's metric, or the first step at which that
     reached the goal's target. Null where it is not finite or never got there, and where the goal is a trade-off.
+    ``outcome`` is how it ended, a fact; ``verdict`` what its curve says, a judgement (docs/verdicts.md), with the
+    numbers that decided as ``evidence`` and what to do about it as ``advice``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -84,6 +86,8 @@ class Trial(BaseModel):
     gradient_evaluations: int = 0
     outcome: Outcome | None = None
     verdict: str | None = None
+    evidence: dict[str, float] | None = None
+    advice: str | None = None
     reason: str | None = None
     quarantined: bool = False
     excluded: bool = False

@@ -13,6 +13,7 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.add_column("tuner_trial", sa.Column("evidence", sa.Text(), nullable=True))
+    op.add_column("tuner_trial", sa.Column("advice", sa.Text(), nullable=True))
     op.create_table(
         "tuner_checkpoint",
         sa.Column("trial_id", KEY, nullable=False),
@@ -45,4 +46,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("tuner_measurement")
     op.drop_table("tuner_checkpoint")
+    op.drop_column("tuner_trial", "advice")
     op.drop_column("tuner_trial", "evidence")

@@ -30,8 +30,8 @@ def curves(client: httpx.Client) -> dict[str, Any]:
 def test_columns_become_curves_and_the_lease_is_renewed(running: httpx.Client) -> None:
     first = strict(report(running, [1, 2], {"loss": [0.9, 0.8]}))
     answer = strict(report(running, [5, 4], {"loss": [0.5, "NaN"], "accuracy": [None, 0.25]}))
-    assert answer.keys() == {"should_stop", "reason", "verdict", "lease_expires_at"}
-    assert (answer["should_stop"], answer["reason"], answer["verdict"]) == (False, None, None)
+    assert answer.keys() == {"should_stop", "reason", "verdict", "advice", "lease_expires_at"}
+    assert (answer["should_stop"], answer["reason"], answer["verdict"]) == (False, None, "too_short_to_tell")
     assert answer["lease_expires_at"] > first["lease_expires_at"]
     assert curves(running) == {"loss": {1: 0.9, 2: 0.8, 4: "NaN", 5: 0.5}, "accuracy": {4: 0.25}}
 

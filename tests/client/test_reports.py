@@ -23,7 +23,13 @@ PROBLEM = (("Content-Type", "application/problem+json"),)
 
 def answer(**changes: Any) -> Fault:
     """The service's answer to a report."""
-    document = {"should_stop": False, "reason": None, "verdict": None, "lease_expires_at": "2030-01-01T00:00:00Z"}
+    document = {
+        "should_stop": False,
+        "reason": None,
+        "verdict": None,
+        "advice": None,
+        "lease_expires_at": "2030-01-01T00:00:00Z",
+    }
     return Fault(200, JSON, json.dumps({**document, **changes}).encode())
 
 

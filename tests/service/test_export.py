@@ -56,7 +56,7 @@ def test_a_row_a_trial_with_every_parameter_and_value(database: Database) -> Non
     assert list(rows[0]) == [
         *("number", "state", "attempt", "parameters.learning_rate", "parameters.steps", "parameters.rule"),
         *("values.loss", "values.accuracy", "objective_value", "steps_run", "gradient_evaluations", "outcome"),
-        *("verdict", "reason"),
+        *("verdict", "advice", "reason"),
         *("excluded", "quarantined", "worker", "created_at", "started_at", "finished_at", "updated_at"),
     ]
     assert [row["number"] for row in rows] == ["0", "1", "2", "3", "4"]

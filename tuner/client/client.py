@@ -78,6 +78,7 @@ class Client:
         goal: str | Mapping[str, Any] | None = None,
         sampler: str | Mapping[str, Any] | None = None,
         pruner: str | Mapping[str, Any] | None = None,
+        stop_diverging: bool | None = None,
         trials: int | None = None,
         gradient_evaluations: int | None = None,
         seconds: float | None = None,
@@ -102,6 +103,7 @@ class Client:
                 fewest steps that get there; ``"minimize loss and steps"``, their trade-off (`Study.pareto`).
             sampler: a registered sampler, or its name, seed and settings: ``{"name": "tpe", "seed": 3}``.
             pruner: a registered pruner likewise; none by default.
+            stop_diverging: whether a trial whose loss diverges is told to stop; by default it is.
             trials: how many at most; 100 where nothing else is limited either.
             gradient_evaluations: how many steps of all trials together at most.
             seconds: of wall time, from the first trial on.
@@ -129,6 +131,7 @@ class Client:
             goal_spec=goal,
             sampler=sampler,
             pruner=pruner,
+            stop_diverging=stop_diverging,
             notes=notes,
             tags=tags,
         )
@@ -139,6 +142,7 @@ class Client:
             f"/v1/studies/{in_path(name)}",
             space.metric_of(document["definition"]["goal"]),
             space.arrival(document["definition"]["goal"]),
+            document["definition"].get("stop_diverging", True),
             self._lease_seconds,
             self._progress_deadline,
             self._running,

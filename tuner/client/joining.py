@@ -67,7 +67,7 @@ def differences(said: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[s
         for name in sorted(space.keys() | other.keys()):
             if name not in space or name not in other or not _covers({"scale": "linear", **space[name]}, other[name]):
                 yield f"search_space.{name}"
-    for field in ("goal", "sampler", "pruner"):
+    for field in ("goal", "sampler", "pruner", "stop_diverging"):
         if field in said and not _covers(said[field], found.get(field)):
             yield field
 

@@ -18,7 +18,8 @@ class TrialSnapshot(Parameterised):
 
     ``values`` are the metrics that were told, non-finite ones included; None before. ``objective_value`` is what the
     study ranks the trial by: the goal's metric, or the first step at which that reached the goal's target; None where
-    there is no such number. Times are UTC. ``raw`` is all that the service answered.
+    there is no such number. ``verdict`` is what its curve says, in a word, and ``advice`` what to do about it.
+    Times are UTC. ``raw`` is all that the service answered.
     """
 
     number: int
@@ -29,6 +30,8 @@ class TrialSnapshot(Parameterised):
     objective_value: float | None
     steps_run: int | None
     gradient_evaluations: int
+    verdict: str | None
+    advice: str | None
     reason: str | None
     worker: str | None
     created_at: datetime
@@ -50,6 +53,8 @@ class TrialSnapshot(Parameterised):
             objective_value=document.get("objective_value"),
             steps_run=document.get("steps_run"),
             gradient_evaluations=document.get("gradient_evaluations") or 0,
+            verdict=document.get("verdict"),
+            advice=document.get("advice"),
             reason=document.get("reason"),
             worker=document.get("worker"),
             created_at=datetime.fromisoformat(document["created_at"]),

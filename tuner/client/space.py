@@ -163,6 +163,7 @@ def definition(
     goal_spec: str | Mapping[str, Any] | None,
     sampler: str | Mapping[str, Any] | None,
     pruner: str | Mapping[str, Any] | None,
+    stop_diverging: bool | None,
     notes: str | None,
     tags: Sequence[str] | None,
 ) -> dict[str, Any]:
@@ -176,6 +177,8 @@ def definition(
         said["sampler"] = choice(sampler)
     if pruner is not None:
         said["pruner"] = choice(pruner)
+    if stop_diverging is not None:
+        said["stop_diverging"] = stop_diverging
     budget = {limit: value for limit, value in limits.items() if value is not None}
     if budget:
         said["budget"] = budget

@@ -67,6 +67,8 @@ class Trial(Parameterised):
         self._process = os.getpid()
         self._stop: _Stop | None = None
         self._stop_reason: str | None = None
+        self._verdict: str | None = None
+        self._advice: str | None = None
         self._stop_seen = False
         self._stirred = False
         self._last_step = -1
@@ -128,7 +130,7 @@ class Trial(Parameterised):
         self._stirred = True
         self._last_step = max(self._last_step, step)
         goal = found.get(self._terms.goal or "")
-        if goal is not None and not math.isfinite(goal):
+        if goal is not None and not math.isfinite(goal) and self._terms.stop_diverging:
             # Noted before the service can answer that it has seen it, too, which would look like a pruner's word.
             self._ask_to_stop(_Stop.DIVERGED, f"{self._terms.goal} is {encoded(goal)} at step {step}")
         elif goal is not None and self._terms.arrived(goal):
@@ -140,7 +142,7 @@ class Trial(Parameterised):
     def should_stop(self) -> bool:
         """Whether to stop here.
 
-        The study's pruner says so, the goal's metric is not finite or has reached its target, or the lease is lost.
+        The study's pruner says so, the trial diverges, the goal's metric has reached its target, or the lease is lost.
         """
         self._stirred = True
         self._stop_seen = self._stop_seen or self._stop is not None
@@ -150,6 +152,16 @@ class Trial(Parameterised):
     def stop_reason(self) -> str | None:
         """Why to stop, in words; None while there is no reason."""
         return self._stop_reason
+
+    @property
+    def verdict(self) -> str | None:
+        """What the service said last of the curve so far: ``improving``, ``diverged``, …; None before it has."""
+        return self._verdict
+
+    @property
+    def advice(self) -> str | None:
+        """What the service said last to do about it, in words."""
+        return self._advice
 
     @property
     def lease_lost(self) -> bool:
@@ -294,8 +306,11 @@ class Trial(Parameterised):
         self._outbox.send()
 
     def _answered(self, answer: Mapping[str, Any]) -> None:
+        self._verdict, self._advice = answer.get("verdict"), answer.get("advice")
         if answer.get("should_stop"):
-            self._ask_to_stop(_Stop.PRUNER, str(answer.get("reason") or "the study's pruner stops it"))
+            diverges = self._verdict == "diverged" and self._terms.stop_diverging
+            who = _Stop.DIVERGED if diverges else _Stop.PRUNER
+            self._ask_to_stop(who, str(answer.get("reason") or "the study's pruner stops it"))
 
     def _ask_to_stop(self, who: _Stop, reason: str) -> None:
         # The first one counts: a run that has left the finite numbers is not pruned for it.

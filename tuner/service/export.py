@@ -53,6 +53,7 @@ COLUMNS_AFTER = (
     "gradient_evaluations",
     "outcome",
     "verdict",
+    "advice",
     "reason",
     "excluded",
     "quarantined",

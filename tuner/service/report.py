@@ -7,7 +7,7 @@ Steps may come in any order and may come again: of a step the latest value count
 and a trial shows that of its latest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tuner.analysis.reaching import first_reached
+from tuner.analysis.verdict import Verdict
 from tuner.errors import LeaseLost, TrialNotFound, TrialState, TunerError
+from tuner.service import verdicts
 from tuner.service.open_study import OpenStudy, open_study
 from tuner.service.pruning import Advance, judge
 from tuner.storage import curves, trials
-from tuner.storage.curves import CurveBlock
+from tuner.storage.curves import Curve, CurveBlock
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
 
@@ -45,13 +47,17 @@ class Report:
 
 
 class Reported(BaseModel):
-    """The answer to a report: whether to go on, and until when the lease now lasts."""
+    """The answer to a report: whether to go on, and until when the lease now lasts.
+
+    ``verdict`` and ``advice`` are the latest on the trial's curve so far; it is judged again as it grows.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     should_stop: bool
     reason: str | None
     verdict: str | None
+    advice: str | None
     lease_expires_at: AwareDatetime
 
 
@@ -126,6 +132,7 @@ class _Progress:
         self.expires_at: datetime = study.moment + timedelta(seconds=record.lease_seconds)
         self.last_step, self.best_value, self.best_step = record.last_step, record.best_value, record.best_step
         self.stop_reason = record.stop_reason
+        self.verdict: Verdict | None = None
         self._study = study
         self._points: dict[str, list[NewPoints]] = {}
 
@@ -151,8 +158,9 @@ class _Progress:
             if self.best_value is None or ranked[best] < sign * self.best_value:
                 self.best_value, self.best_step = float(values[best]), int(steps[best])
         latest = int(steps.argmax())
-        if not finite[latest] and self.stop_reason is None:
-            metric = self._study.definition.goal.metric
+        definition = self._study.definition
+        if not finite[latest] and self.stop_reason is None and definition.stop_diverging:
+            metric = definition.goal.metric
             self.stop_reason = f"{metric} is {values[latest]} at step {steps[latest]}: it has left the finite numbers"
         if self.stop_reason is None:
             self.stop_reason = self._arrival(steps, values)
@@ -174,6 +182,31 @@ class _Progress:
         # np.unique keeps the first of equal steps: reversed, that is the latest.
         distinct, latest = np.unique(steps[::-1], return_index=True)
         return Advance(self.record, distinct, values[::-1][latest], last_step=self.last_step)
+
+    def is_due(self) -> bool:
+        """Whether the trial is to be judged now."""
+        points = self._points.get(verdicts.training_metric(self._study.definition))
+        if points is None:
+            return False
+        latest = max(points, key=lambda one: one.steps.max())
+        values = np.concatenate([one.values for one in points])
+        values[-1] = latest.values[latest.steps.argmax()]
+        return verdicts.is_due(self._study.definition, self.record, int(latest.steps.max()), values)
+
+    def first_curves(self) -> dict[str, Curve] | None:
+        """The trial's curves where these points are all there are; None where others came before."""
+        if self.record.last_step is not None:
+            return None
+        return {
+            metric: curves.merge([(one.steps, one.values) for one in points]) for metric, points in self._points.items()
+        }
+
+    def judge(self, found: Mapping[str, Curve]) -> None:
+        """Judge the trial by its curves; who diverges may be told to stop."""
+        definition = self._study.definition
+        self.verdict = verdicts.judge_trial(definition, self.record.parameters, found)
+        if self.verdict is not None and self.stop_reason is None and verdicts.stops(definition, self.verdict):
+            self.stop_reason = self.verdict.advice
 
     def blocks(self) -> list[CurveBlock]:
         return [
@@ -203,13 +236,15 @@ class _Progress:
             "stop_reason": self.stop_reason,
             "updated_at": self._study.moment,
             "sequence": self._study.sequence,
+            **({} if self.verdict is None else verdicts.columns(self.verdict)),
         }
 
     def answer(self) -> Reported:
         return Reported(
             should_stop=self.stop_reason is not None,
             reason=self.stop_reason,
-            verdict=None,
+            verdict=self.record.verdict if self.verdict is None else str(self.verdict.name),
+            advice=self.record.advice if self.verdict is None else self.verdict.advice,
             lease_expires_at=self.expires_at,
         )
 
@@ -218,14 +253,29 @@ def _write(study: OpenStudy, progress: Sequence[_Progress]) -> None:
     if not progress:
         return
     curves.grow(study.connection, [block for one in progress for block in one.blocks()])
+    _judge(study, [one for one in progress if one.is_due()])
     reasons = judge(study, [one.advance() for one in progress]) if study.definition.pruner is not None else {}
     for one in progress:
         one.stop_reason = one.stop_reason or reasons.get(one.record.id)
     rows = [one.row() for one in progress]
-    trials.change_many(study.connection, rows)
+    # Most reports come without a new verdict, and write none.
+    for judged in (False, True):
+        trials.change_many(
+            study.connection,
+            [row for row, one in zip(rows, progress, strict=True) if (one.verdict is not None) is judged],
+        )
     taken_up = [one.record for one in progress if one.record.state == "waiting"]
     trials.resume_attempts(study.connection, taken_up)
     study.add(
         spent_evaluations=sum(row["gradient_evaluations"] for row in rows)
         - sum(one.record.gradient_evaluations for one in progress)
     )
+
+
+def _judge(study: OpenStudy, due: Sequence[_Progress]) -> None:
+    """Judge trials by their curves: of those whose points are not all at hand, they are read at once."""
+    known = {one.record.id: one.first_curves() for one in due}
+    unread = [(one.record.id, one.record.attempt) for one in due if known[one.record.id] is None]
+    stored = curves.sample(study.connection, unread) if unread else {}
+    for one in due:
+        one.judge(known[one.record.id] or stored.get(one.record.id, {}))

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tuner.errors import AlreadyTold, InvalidInput, LeaseLost, TrialNotFound, TunerError
-from tuner.service import budget
+from tuner.service import budget, verdicts
 from tuner.service.open_study import OpenStudy, open_study
 from tuner.service.ranking import Told, objective_values
 from tuner.service.report import NewPoints
@@ -138,6 +139,7 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
     """
     if not settled:
         return {}
+    judged = _verdicts(study, settled)
     curves.append(
         study.connection,
         [
@@ -146,7 +148,7 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
             for points in ending.curves
         ],
     )
-    changes = _settlements(study, settled)
+    changes = [change | judged[change["id"]] for change in _settlements(study, settled)]
     trials.change_many(study.connection, changes)
     records = [record for record, _ in settled]
     study.add(
@@ -157,6 +159,23 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
     )
     study.complete_if_spent()
     return {record.number: record._replace(**change) for record, change in zip(records, changes, strict=True)}
+
+
+def _verdicts(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> dict[int, dict[str, Any]]:
+    """What the curves of trials say, as columns, by trial id: what was reported and what comes with the result."""
+    reported = [(record.id, record.attempt) for record, _ in settled if record.last_step is not None]
+    stored = curves.sample(study.connection, reported) if reported else {}
+    found = {}
+    for record, ending in settled:
+        known = dict(stored.get(record.id, {}))
+        for points in ending.curves:
+            parts = [(np.asarray(points.steps, dtype=np.int64), np.asarray(points.values, dtype=np.float64))]
+            if points.metric in known:
+                parts.insert(0, (known[points.metric].steps, known[points.metric].values))
+            known[points.metric] = curves.merge(parts)
+        verdict = verdicts.judge_trial(study.definition, record.parameters, known) if known else None
+        found[record.id] = verdicts.columns(verdict)
+    return found
 
 
 def _judge(

@@ -23,6 +23,9 @@ Values = NDArray[np.float64]
 FULL_BLOCK = 256
 """Points at which a block that grows point by point is left alone and the next one begun."""
 
+SAMPLED = 48
+"""Blocks of a curve that are read where not all of it is needed."""
+
 _FLOAT32, _EXPLICIT_STEPS = 1, 2
 
 # The next place in a curve is found by the primary key, in the statement itself.
@@ -41,6 +44,18 @@ _SAME_CURVE = [_PRESENT.c[name] == table.c[name] for name in ("trial_id", "metri
 _SELECT_LAST = select(table).where(
     table.c.trial_id.in_(bindparam("trials", expanding=True)),
     table.c.sequence == select(func.max(_PRESENT.c.sequence)).where(*_SAME_CURVE).scalar_subquery(),
+)
+
+_LENGTHS = (
+    select(table.c.trial_id, table.c.metric, table.c.attempt, func.max(table.c.sequence))
+    .where(table.c.trial_id.in_(bindparam("trials", expanding=True)))
+    .group_by(table.c.trial_id, table.c.metric, table.c.attempt)
+)
+_PLACES = (
+    select(table.c.points, table.c.first_step)
+    .where(*(table.c[name] == parameter for name, parameter in _OF.items()))
+    .where(table.c.sequence.in_(bindparam("places", expanding=True)))
+    .order_by(table.c.sequence)
 )
 
 
@@ -102,10 +117,10 @@ def grow(connection: Connection, blocks: Iterable[CurveBlock]) -> None:
         if present is not None and len(steps) < FULL_BLOCK:
             points = decode(present.points, present.first_step)
             if len(points[0]) < FULL_BLOCK:
-                grown.append({**_of(curve, present.sequence), **_columns(_merge([points, (steps, values)]))})
+                grown.append({**_of(curve, present.sequence), **_columns(merge([points, (steps, values)]))})
                 continue
         sequence = 0 if present is None else present.sequence + 1
-        begun.append({**_of(curve, sequence), **_columns(_merge([(steps, values)]))})
+        begun.append({**_of(curve, sequence), **_columns(merge([(steps, values)]))})
     bulk.update(connection, table, grown, by=("trial_id", "metric", "attempt", "sequence"))
     bulk.insert(connection, table, begun)
 
@@ -150,9 +165,40 @@ def read_many(
         if attempts[trial_id] == attempt:
             collected.setdefault(trial_id, {}).setdefault(name, []).append(decode(points, first_step))
     return {
-        trial_id: {metric: _merge(blocks) for metric, blocks in metrics.items()}
+        trial_id: {metric: merge(blocks) for metric, blocks in metrics.items()}
         for trial_id, metrics in collected.items()
     }
+
+
+def sample(connection: Connection, trials: Sequence[tuple[int, int]]) -> dict[int, dict[str, Curve]]:
+    """`read_many`, but of a long curve only some blocks: its first and last ones, and others evenly between.
+
+    So what is read of a curve that grew point by point is bounded: `SAMPLED` blocks of `FULL_BLOCK` points a metric.
+    """
+    attempts = dict(trials)
+    lengths = connection.execute(_LENGTHS, {"trials": list(attempts)})
+    shown = {
+        (trial_id, metric): _sampled(last + 1)
+        for trial_id, metric, attempt, last in lengths
+        if attempts[trial_id] == attempt
+    }
+    if all(len(places) == last + 1 for (places, last) in shown.values()):
+        return read_many(connection, trials)
+    collected: dict[int, dict[str, Curve]] = {}
+    for (trial_id, metric), (places, _) in shown.items():
+        values = {"of_trial": trial_id, "of_metric": metric, "of_attempt": attempts[trial_id], "places": places}
+        blocks = [decode(points, first_step) for points, first_step in connection.execute(_PLACES, values)]
+        collected.setdefault(trial_id, {})[metric] = merge(blocks)
+    return collected
+
+
+def _sampled(count: int) -> tuple[list[int], int]:
+    """Which of so many blocks are read, and the last one."""
+    if count <= SAMPLED:
+        return list(range(count)), count - 1
+    part = SAMPLED // 3
+    between = np.linspace(part, count - part - 1, SAMPLED - 2 * part).astype(int).tolist()
+    return sorted({*range(part), *between, *range(count - part, count)}), count - 1
 
 
 def remove(connection: Connection, trial_id: int) -> None:
@@ -194,8 +240,8 @@ def _runs_on(steps: Steps) -> bool:
     return bool(np.all(np.diff(steps) == 1))
 
 
-def _merge(blocks: Sequence[tuple[Steps, Values]]) -> Curve:
-    """Blocks in order of arrival as one curve: sorted by step, the latest value of a step kept."""
+def merge(blocks: Sequence[tuple[Steps, Values]]) -> Curve:
+    """Points in order of arrival as one curve: sorted by step, the latest value of a step kept."""
     steps = np.concatenate([block[0] for block in blocks])
     values = np.concatenate([block[1] for block in blocks])
     if np.all(np.diff(steps) > 0):

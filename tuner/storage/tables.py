@@ -208,8 +208,9 @@ trial = Table(
     Column("reserved_evaluations", BigInteger, nullable=False, server_default=text("0")),
     Column("outcome", String(32)),
     Column("verdict", String(32)),
-    # The numbers that decided the verdict.
+    # The numbers that decided the verdict, and what to do about it, in words.
     Column("evidence", Json),
+    Column("advice", Text),
     Column("reason", Text),
     Column("quarantined", Boolean, nullable=False, server_default=text("false")),
     Column("excluded", Boolean, nullable=False, server_default=text("false")),

@@ -40,7 +40,8 @@ class TrialRecord(NamedTuple):
     reserved_evaluations: int
     outcome: str | None
     verdict: str | None
-    evidence: dict[str, Any] | None
+    evidence: dict[str, float] | None
+    advice: str | None
     reason: str | None
     quarantined: bool
     excluded: bool
@@ -79,6 +80,8 @@ class TrialRecord(NamedTuple):
             gradient_evaluations=self.gradient_evaluations,
             outcome=None if self.outcome is None else Outcome(self.outcome),
             verdict=self.verdict,
+            evidence=self.evidence,
+            advice=self.advice,
             reason=self.reason,
             quarantined=self.quarantined,
             excluded=self.excluded,
@@ -305,6 +308,9 @@ def lease(
             best_value=None,
             best_step=None,
             stop_reason=None,
+            verdict=None,
+            evidence=None,
+            advice=None,
         )
         .returning(table)
     )

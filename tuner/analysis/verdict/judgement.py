@@ -58,10 +58,13 @@ def judge(
     """
     at, values = _points("losses", steps, losses)
     sign = -1.0 if maximize else 1.0
-    name, evidence = _of_training(at, sign * values, stochastic=stochastic)
+    name, evidence = _of_training(at, sign * _within_reach(values), stochastic=stochastic)
     if validation is not None and name is not Name.DIVERGED:
         held_out_at, held_out = _points("validation", *validation)
-        name, evidence = overfitting(held_out_at, sign * held_out) or (name, evidence)
+        name, evidence = overfitting(held_out_at, sign * _within_reach(held_out)) or (name, evidence)
+    finite = values[np.isfinite(values)]
+    if finite.size:
+        evidence |= {"lowest": float(finite.min()), "highest": float(finite.max())}
     evidence |= {"points": float(len(values)), "last_step": float(at[-1])}
     if learning_rate is not None:
         evidence["learning_rate"] = float(learning_rate)
@@ -75,7 +78,7 @@ def judge(
 
 
 def _points(field: str, steps: ArrayLike | None, values: ArrayLike) -> tuple[Floats, Floats]:
-    """Steps and values as floats, the values on a scale on which sums and differences are numbers.
+    """Steps and values as floats.
 
     Raises:
         InvalidInput: there is none, or they do not fit.
@@ -88,8 +91,13 @@ def _points(field: str, steps: ArrayLike | None, values: ArrayLike) -> tuple[Flo
         raise InvalidInput.at(field, "has no points: there is nothing to judge")
     if steps is not None and not (at[1:] > at[:-1]).all():
         raise InvalidInput.at("steps", "must ascend")
-    largest = float(np.abs(column).max(where=np.isfinite(column), initial=0.0))
-    return at, column if largest < LARGE else column / largest
+    return at, column
+
+
+def _within_reach(values: Floats) -> Floats:
+    """The values on a scale on which sums and differences of the finite ones are numbers."""
+    largest = float(np.abs(values).max(where=np.isfinite(values), initial=0.0))
+    return values if largest < LARGE else values / largest
 
 
 def _of_training(at: Floats, values: Floats, *, stochastic: bool | None) -> Found:

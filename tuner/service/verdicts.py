@@ -1,0 +1,88 @@
+"""Verdicts on trials: of which curves, when anew while a trial runs, and what is kept of them.
+
+A verdict is on the curve of the study's goal, or, where the goal is measured on held-out data, on that of training. The
+metric `loss` has its held-out twin in ``validation_loss`` or ``val_loss``, and so has any other.
+
+A trial that runs is judged at its first report and then each time its steps have doubled, or its loss has come twice
+as far above its lowest as it ever was: so judging takes a bounded share of reporting, and a loss that explodes is seen
+with the report that brings it. It is judged for good when it is told.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tuner.analysis.verdict import Name, Verdict, judge
+from tuner.definition import StudyDefinition
+from tuner.storage.curves import Curve, Values
+from tuner.storage.trials import TrialRecord
+
+HELD_OUT = ("validation_", "val_")
+"""What the name of a metric begins with that is measured on held-out data."""
+
+AGAIN = 2
+"""How many times its steps a running trial has come to when it is judged again."""
+
+ALARM = 2.0
+"""How many times as far above the lowest loss as it ever was a whole report lies that is judged at once."""
+
+
+def training_metric(definition: StudyDefinition) -> str:
+    """The metric that verdicts are on."""
+    goal = definition.goal.metric
+    prefix = next((prefix for prefix in HELD_OUT if goal.startswith(prefix)), "")
+    return goal.removeprefix(prefix)
+
+
+def judge_trial(
+    definition: StudyDefinition, parameters: Mapping[str, Any], curves: Mapping[str, Curve]
+) -> Verdict | None:
+    """What the curves of a trial say; None where there is none of the study's metric."""
+    metric, goal = training_metric(definition), definition.goal.metric
+    names = [metric, *(prefix + metric for prefix in HELD_OUT)]
+    found = [curves[name] for name in names if name in curves]
+    if not found:
+        return None
+    held_out = next((curves[name] for name in (goal, *names[1:]) if name != metric and name in curves), None)
+    registered = definition.objective is not None
+    stochastic = bool(parameters.get("batch_size")) if registered else None
+    rate = parameters.get("learning_rate")
+    return judge(
+        found[0].values,
+        steps=found[0].steps,
+        validation=None if held_out is None else (held_out.steps, held_out.values),
+        maximize=definition.goal.direction == "maximize",
+        learning_rate=rate if isinstance(rate, int | float) and not isinstance(rate, bool) else None,
+        plain=registered and not stochastic and parameters.get("update_rule") in {None, "gradient_descent"},
+        stochastic=stochastic,
+    )
+
+
+def columns(verdict: Verdict | None) -> dict[str, Any]:
+    """The columns of a trial's row."""
+    if verdict is None:
+        return {"verdict": None, "evidence": None, "advice": None}
+    return {"verdict": str(verdict.name), "evidence": dict(verdict.evidence), "advice": verdict.advice}
+
+
+def is_due(definition: StudyDefinition, record: TrialRecord, last_step: int, values: Values) -> bool:
+    """Whether a running trial is to be judged with a report that brings it to that step.
+
+    ``values``: the report's, of `training_metric`, at least one, the latest last.
+    """
+    before = record.evidence
+    if before is None or not np.isfinite(values[-1]) or last_step >= AGAIN * before["last_step"]:
+        return True
+    if "highest" not in before:
+        return True
+    if definition.goal.direction == "minimize":
+        rise = float(np.fmin.reduce(values)) - before["lowest"]
+    else:
+        rise = before["highest"] - float(np.fmax.reduce(values))
+    return rise > ALARM * (before["highest"] - before["lowest"])
+
+
+def stops(definition: StudyDefinition, verdict: Verdict) -> bool:
+    """Whether whoever runs the trial is told to stop. The service's own runs end by themselves, always at one step."""
+    return definition.stop_diverging and definition.objective is None and verdict.name is Name.DIVERGED
