@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import descent, end_to_end, flat_ask, sampling, service
+from benchmarks import descent, end_to_end, flat_ask, sampling, service, verdicts
 from benchmarks.table import Measurement, header, markdown
 
 BENCHMARKS: Mapping[str, Callable[[], list[Measurement]]] = {
@@ -12,6 +12,7 @@ BENCHMARKS: Mapping[str, Callable[[], list[Measurement]]] = {
     "sampling": sampling.measure,
     "flat-ask": flat_ask.measure,
     "service": service.measure,
+    "verdicts": verdicts.measure,
 }
 
 

@@ -1,4 +1,4 @@
-"""The walk-through of `docs/http-api.md`: its commands, run in their order against a real service."""
+"""The pages of `docs` that show what the service says: the walk-through of HTTP, and the verdicts."""
 
 import csv
 import json
@@ -7,9 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+from api.dashboard.chart import draw
+from docs.pictures import verdicts as pictures
 from tests.cli.commands import service, strict_json
 
 PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
@@ -62,3 +65,18 @@ def test_every_command_of_the_walk_through_does_what_the_page_says(tmp_path: Pat
         "accuracy": {"steps": [2], "values": [0.31]},
         "loss": {"steps": [0, 1, 2], "values": [2.31, 1.9, 1.72]},
     }
+
+
+def test_the_page_of_verdicts_says_what_the_judge_says() -> None:
+    page = (PAGE.parent / "verdicts.md").read_text()
+    for rate in pictures.TUTORIAL:
+        verdict, _ = pictures.run(pictures.Example("line_fit", rate, 200))
+        assert f"| {rate:g} | `{verdict.name}` | {verdict.advice} |" in page
+    for name, example in pictures.EXAMPLES.items():
+        verdict, curves = pictures.run(example)
+        assert verdict.name == name
+        chart = draw(curves)
+        assert chart is not None
+        ElementTree.fromstring(pictures.svg(chart))
+        assert f"](pictures/verdict-{name}.svg)" in page
+        assert (PAGE.parent / "pictures" / f"verdict-{name}.svg").exists()

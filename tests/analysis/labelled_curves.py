@@ -31,6 +31,9 @@ GONE_ON = 10
 MEMORY = 30
 """Steps of the shortest run of a rule with momentum or running means: before, it shows nothing of how it goes on."""
 
+LONGEST = 1000
+"""Steps of the longest run of any rule but plain gradient descent."""
+
 SETTLED, FALLING = 5e-4, 2e-3
 """Of the whole fall, what ten times the steps would still bring: at most to a settled run, at least to one that is
 still improving."""
@@ -125,16 +128,18 @@ STOCHASTIC = (
 _OWN_SCALE = {"rmsprop": (1e-4, 3.0), "adam": (1e-4, 3.0)}
 
 
-def everything() -> Iterator[Labelled]:
-    """All labelled curves, in a fixed order."""
-    for problem in DETERMINISTIC:
-        for rule in RULES:
-            yield from deterministic(problem, rule)
-    for problem in STOCHASTIC:
-        for rule in RULES:
-            yield from stochastic(problem, rule)
-    yield from synthetic("worked on", 1)
-    yield from synthetic("held out", 2)
+def everything(half: Half) -> Iterator[Labelled]:
+    """All labelled curves of one half, in a fixed order."""
+    with np.errstate(all="ignore"):
+        for problem in DETERMINISTIC:
+            if problem.half == half:
+                for rule in RULES:
+                    yield from deterministic(problem, rule)
+        for problem in STOCHASTIC:
+            if problem.half == half:
+                for rule in RULES:
+                    yield from stochastic(problem, rule)
+        yield from synthetic(half, {"worked on": 1, "held out": 2}[half])
 
 
 def _draw(
@@ -144,8 +149,9 @@ def _draw(
     rng = np.random.default_rng((problem.seed, zlib.crc32(rule.encode()), salt))
     low, high = _OWN_SCALE.get(rule, (problem.low, problem.high))
     rates = np.exp(rng.uniform(np.log(low), np.log(high), problem.rows))
-    lengths = np.exp(rng.uniform(np.log(shortest), np.log(problem.longest), problem.rows)).astype(np.int64)
-    lengths[0] = problem.longest
+    longest = problem.longest if rule == "gradient_descent" else min(problem.longest, LONGEST)
+    lengths = np.exp(rng.uniform(np.log(shortest), np.log(longest), problem.rows)).astype(np.int64)
+    lengths[0] = longest
     return rng, rates, lengths
 
 
@@ -197,7 +203,7 @@ def _leaving(whole: Floats, length: int, quarter: Floats) -> Name | None:
 def _staying(whole: Floats, length: int, quarter: Floats) -> tuple[Name | None, bool]:
     """A run that stays within the finite numbers, by how it goes on; and whether it comes to rest below its start."""
     seen = whole[: length + 1]
-    late, last = whole[-max(2, length) :], seen[-max(2, len(seen) // 4) :]
+    late, last = whole[-max(2, length) :], seen[-max(4, len(seen) // 4) :]
     fall = seen[0] - min(late.min(), seen.min())
     if fall <= 0:
         return None, False

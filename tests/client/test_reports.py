@@ -13,7 +13,7 @@ from tests.client.faulty import LOST_REQUEST, Fault, Faulty
 from tests.worker.running import eventually
 from tuner.client import Client, Trial
 from tuner.client.outbox import MOST
-from tuner.errors import InvalidInput, LeaseLost
+from tuner.errors import InvalidInput, LeaseLost, StudyExists
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -205,6 +205,40 @@ def test_a_diverged_loop_stops_at_once_and_is_complete(trial: Trial, value: floa
     assert trial.stop_reason == f"loss is {word} at step 5"
     told = trial.tell(loss=value)
     assert (told.state, told.reason) == ("complete", None)
+
+
+def test_a_trial_that_the_service_finds_diverging_is_complete(trial: Trial, answers: Answers) -> None:
+    answers.now = answer(should_stop=True, reason="Diverging since step 0: …", verdict="diverged", advice="Try half.")
+    trial.report(1, loss=1e9)
+    trial.flush()
+    assert trial.should_stop
+    assert (trial.stop_reason, trial.verdict, trial.advice) == ("Diverging since step 0: …", "diverged", "Try half.")
+    told = trial.tell(loss=1e9)
+    assert (told.state, told.reason) == ("complete", None)
+
+
+def test_the_verdict_so_far_comes_with_each_report(faulty: Faulty) -> None:
+    with Client(faulty.url, patience=20, report_every=0.05) as client:
+        [trial] = client.study("s", learning_rate=0.1, steps=(1000, 1000), sampler="random").ask()
+        assert trial.verdict is None
+        for step in range(300):
+            trial.report(step, loss=1.0 - step / 1000)
+        trial.flush()
+        assert trial.verdict == "too_slow"
+        assert trial.advice is not None
+        told = trial.tell(loss=0.7)
+        assert (told.verdict, told.advice) == ("too_slow", trial.advice)
+
+
+def test_diverging_trials_may_be_let_on(faulty: Faulty) -> None:
+    with Client(faulty.url, patience=20) as client:
+        study = client.study("s", learning_rate=0.1, sampler="random", stop_diverging=False)
+        [trial] = study.ask()
+        trial.report(1, loss=math.nan)
+        trial.flush()
+        assert (trial.should_stop, trial.verdict) == (False, "diverged")
+        with pytest.raises(StudyExists, match="stop_diverging"):
+            client.study("s", learning_rate=0.1, sampler="random", stop_diverging=True)
 
 
 @pytest.mark.parametrize("code", ["lease_lost", "trial_state", "already_told", "trial_not_found", "study_not_found"])

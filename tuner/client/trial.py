@@ -155,7 +155,7 @@ class Trial(Parameterised):
 
     @property
     def verdict(self) -> str | None:
-        """What the service said last of the curve so far: ``improving``, ``diverged``, …; None before it has."""
+        """What the service said last of the curve so far: ``improving``, ``diverged``, …; None before that."""
         return self._verdict
 
     @property

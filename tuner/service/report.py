@@ -188,10 +188,8 @@ class _Progress:
         points = self._points.get(verdicts.training_metric(self._study.definition))
         if points is None:
             return False
-        latest = max(points, key=lambda one: one.steps.max())
-        values = np.concatenate([one.values for one in points])
-        values[-1] = latest.values[latest.steps.argmax()]
-        return verdicts.is_due(self._study.definition, self.record, int(latest.steps.max()), values)
+        step, latest = max((int(one.steps.max()), float(one.values[one.steps.argmax()])) for one in points)
+        return verdicts.is_due(self._study.definition, self.record, step, latest)
 
     def first_curves(self) -> dict[str, Curve] | None:
         """The trial's curves where these points are all there are; None where others came before."""

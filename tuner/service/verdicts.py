@@ -8,14 +8,13 @@ as far above its lowest as it ever was: so judging takes a bounded share of repo
 with the report that brings it. It is judged for good when it is told.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from tuner.analysis.verdict import Name, Verdict, judge
 from tuner.definition import StudyDefinition
-from tuner.storage.curves import Curve, Values
+from tuner.storage.curves import Curve
 from tuner.storage.trials import TrialRecord
 
 HELD_OUT = ("validation_", "val_")
@@ -25,7 +24,7 @@ AGAIN = 2
 """How many times its steps a running trial has come to when it is judged again."""
 
 ALARM = 2.0
-"""How many times as far above the lowest loss as it ever was a whole report lies that is judged at once."""
+"""How many times as far above the lowest loss as any before the last loss of a report lies that is judged at once."""
 
 
 def training_metric(definition: StudyDefinition) -> str:
@@ -66,21 +65,16 @@ def columns(verdict: Verdict | None) -> dict[str, Any]:
     return {"verdict": str(verdict.name), "evidence": dict(verdict.evidence), "advice": verdict.advice}
 
 
-def is_due(definition: StudyDefinition, record: TrialRecord, last_step: int, values: Values) -> bool:
-    """Whether a running trial is to be judged with a report that brings it to that step.
-
-    ``values``: the report's, of `training_metric`, at least one, the latest last.
-    """
+def is_due(definition: StudyDefinition, record: TrialRecord, last_step: int, latest: float) -> bool:
+    """Whether a running trial is to be judged with a report of `training_metric` up to that step and value."""
     before = record.evidence
-    if before is None or not np.isfinite(values[-1]) or last_step >= AGAIN * before["last_step"]:
+    if before is None or not math.isfinite(latest) or last_step >= AGAIN * before["last_step"]:
         return True
     if "highest" not in before:
         return True
-    if definition.goal.direction == "minimize":
-        rise = float(np.fmin.reduce(values)) - before["lowest"]
-    else:
-        rise = before["highest"] - float(np.fmax.reduce(values))
-    return rise > ALARM * (before["highest"] - before["lowest"])
+    lowest, highest = before["lowest"], before["highest"]
+    rise = latest - lowest if definition.goal.direction == "minimize" else highest - latest
+    return rise > ALARM * (highest - lowest)
 
 
 def stops(definition: StudyDefinition, verdict: Verdict) -> bool:

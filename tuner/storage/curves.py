@@ -6,7 +6,7 @@ float32 are stored so; decoding gives back the same float64 numbers, bit for bit
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,16 +46,21 @@ _SELECT_LAST = select(table).where(
     table.c.sequence == select(func.max(_PRESENT.c.sequence)).where(*_SAME_CURVE).scalar_subquery(),
 )
 
-_LENGTHS = (
-    select(table.c.trial_id, table.c.metric, table.c.attempt, func.max(table.c.sequence))
-    .where(table.c.trial_id.in_(bindparam("trials", expanding=True)))
-    .group_by(table.c.trial_id, table.c.metric, table.c.attempt)
+_BLOCKS = select(
+    table.c.trial_id, table.c.attempt, table.c.metric, table.c.sequence, table.c.points, table.c.first_step
+).order_by(table.c.trial_id, table.c.metric, table.c.sequence)
+_OF_TRIALS = table.c.trial_id.in_(bindparam("trials", expanding=True))
+
+_READ = _BLOCKS.where(_OF_TRIALS)
+_READ_FIRST = _READ.where(table.c.sequence < bindparam("below"))
+_READ_SOME = _BLOCKS.where(
+    *(table.c[name] == parameter for name, parameter in _OF.items()),
+    table.c.sequence.in_(bindparam("places", expanding=True)),
 )
-_PLACES = (
-    select(table.c.points, table.c.first_step)
-    .where(*(table.c[name] == parameter for name, parameter in _OF.items()))
-    .where(table.c.sequence.in_(bindparam("places", expanding=True)))
-    .order_by(table.c.sequence)
+_LAST = (
+    select(table.c.trial_id, table.c.metric, table.c.attempt, func.max(table.c.sequence))
+    .where(_OF_TRIALS)
+    .group_by(table.c.trial_id, table.c.metric, table.c.attempt)
 )
 
 
@@ -153,21 +158,8 @@ def read_many(
 ) -> dict[int, dict[str, Curve]]:
     """The curves of (trial id, attempt) pairs: trial id → metric → curve; those of one metric where it is given."""
     attempts = dict(trials)
-    statement = (
-        select(table.c.trial_id, table.c.attempt, table.c.metric, table.c.points, table.c.first_step)
-        .where(table.c.trial_id.in_(attempts))
-        .order_by(table.c.trial_id, table.c.metric, table.c.sequence)
-    )
-    if metric is not None:
-        statement = statement.where(table.c.metric == metric)
-    collected: dict[int, dict[str, list[tuple[Steps, Values]]]] = {}
-    for trial_id, attempt, name, points, first_step in connection.execute(statement):
-        if attempts[trial_id] == attempt:
-            collected.setdefault(trial_id, {}).setdefault(name, []).append(decode(points, first_step))
-    return {
-        trial_id: {metric: merge(blocks) for metric, blocks in metrics.items()}
-        for trial_id, metrics in collected.items()
-    }
+    statement = _READ if metric is None else _READ.where(table.c.metric == metric)
+    return _collected(connection.execute(statement, {"trials": list(attempts)}), attempts)
 
 
 def sample(connection: Connection, trials: Sequence[tuple[int, int]]) -> dict[int, dict[str, Curve]]:
@@ -176,29 +168,41 @@ def sample(connection: Connection, trials: Sequence[tuple[int, int]]) -> dict[in
     So what is read of a curve that grew point by point is bounded: `SAMPLED` blocks of `FULL_BLOCK` points a metric.
     """
     attempts = dict(trials)
-    lengths = connection.execute(_LENGTHS, {"trials": list(attempts)})
-    shown = {
-        (trial_id, metric): _sampled(last + 1)
-        for trial_id, metric, attempt, last in lengths
-        if attempts[trial_id] == attempt
+    first = connection.execute(_READ_FIRST, {"trials": list(attempts), "below": SAMPLED}).all()
+    long = {row.trial_id for row in first if row.sequence == SAMPLED - 1 and row.attempt == attempts[row.trial_id]}
+    found = _collected((row for row in first if row.trial_id not in long), attempts)
+    if long:
+        for trial_id, metric, attempt, last in connection.execute(_LAST, {"trials": list(long)}):
+            if attempt == attempts[trial_id]:
+                values = {"of_trial": trial_id, "of_metric": metric, "of_attempt": attempt, "places": _spread(last + 1)}
+                found |= {trial_id: {**found.get(trial_id, {}), **_some(connection, values)[trial_id]}}
+    return found
+
+
+def _some(connection: Connection, values: dict[str, Any]) -> dict[int, dict[str, Curve]]:
+    return _collected(connection.execute(_READ_SOME, values), {values["of_trial"]: values["of_attempt"]})
+
+
+def _collected(rows: Iterable[Any], attempts: Mapping[int, int]) -> dict[int, dict[str, Curve]]:
+    """Rows in the order of their curves as curves, those of the trials' given attempts."""
+    collected: dict[int, dict[str, list[tuple[Steps, Values]]]] = {}
+    for row in rows:
+        if attempts[row.trial_id] == row.attempt:
+            blocks = collected.setdefault(row.trial_id, {}).setdefault(row.metric, [])
+            blocks.append(decode(row.points, row.first_step))
+    return {
+        trial_id: {metric: merge(blocks) for metric, blocks in metrics.items()}
+        for trial_id, metrics in collected.items()
     }
-    if all(len(places) == last + 1 for (places, last) in shown.values()):
-        return read_many(connection, trials)
-    collected: dict[int, dict[str, Curve]] = {}
-    for (trial_id, metric), (places, _) in shown.items():
-        values = {"of_trial": trial_id, "of_metric": metric, "of_attempt": attempts[trial_id], "places": places}
-        blocks = [decode(points, first_step) for points, first_step in connection.execute(_PLACES, values)]
-        collected.setdefault(trial_id, {})[metric] = merge(blocks)
-    return collected
 
 
-def _sampled(count: int) -> tuple[list[int], int]:
-    """Which of so many blocks are read, and the last one."""
+def _spread(count: int) -> list[int]:
+    """Which of so many blocks are read: a third of `SAMPLED` at either end, the others between."""
     if count <= SAMPLED:
-        return list(range(count)), count - 1
+        return list(range(count))
     part = SAMPLED // 3
     between = np.linspace(part, count - part - 1, SAMPLED - 2 * part).astype(int).tolist()
-    return sorted({*range(part), *between, *range(count - part, count)}), count - 1
+    return sorted({*range(part), *between, *range(count - part, count)})
 
 
 def remove(connection: Connection, trial_id: int) -> None:

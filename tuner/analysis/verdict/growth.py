@@ -10,8 +10,8 @@ import math
 from tuner.analysis.verdict.names import Floats
 
 OUTGROWN = 10.0
-"""How many times as high above the lowest loss all of a rise's last fifth lies as its first half ever did, and as the
-loss stood at its start."""
+"""How many times as high above the lowest loss all of a rise's last fifth lies as its first half ever did, and the last
+loss as the first."""
 
 FEWEST = 6
 """Points of a rise."""
@@ -30,8 +30,8 @@ def growth(steps: Floats, losses: Floats, *, ended: bool) -> dict[str, float] | 
         return None
     if not ended:
         latest = float(rise[-max(2, rise.size // 5) :].min())
-        before = max(float(rise[: rise.size // 2].max()), float(losses[0] - losses[lowest]))
-        if latest <= OUTGROWN * before:
+        before, start = float(rise[: rise.size // 2].max()), float(losses[0] - losses[lowest])
+        if latest <= OUTGROWN * before or rise[-1] <= OUTGROWN * start:
             return None
     middle = rise.size // 2
     low, high = float(rise[middle]), float(rise[-1])
