@@ -103,6 +103,20 @@ def test_a_study_shows_its_answer_first(client: httpx.Client, database: Database
     assert 'class="line line-0" d="M72.0,' in client.get("/studies/line-fit/trials/1").text
 
 
+def test_a_trial_shows_its_verdict_and_what_to_do(client: httpx.Client) -> None:
+    client.post("/v1/studies", json=external())
+    client.post("/v1/studies/resnet/trials:ask")
+    losses = [1.0 - step / 1000 for step in range(300)]
+    report = {"attempt": 1, "steps": list(range(300)), "values": {"loss": losses}}
+    client.post("/v1/studies/resnet/trials/0:report", json=report)
+    assert "Too slow. Falling, and nowhere near its end: " in page(client, "/studies/resnet/trials/0")
+    assert "running too slow" in page(client, "/studies/resnet")
+    told = {"attempt": 1, "state": "complete", "values": {"loss": 0.7}}
+    trial = strict(client.post("/v1/studies/resnet/trials/0:tell", json=told))
+    assert (trial["verdict"], trial["outcome"]) == ("too_slow", None)
+    assert trial["evidence"]["to_come"] > 0.5
+
+
 def test_only_what_is_going_on_loads_itself_again(client: httpx.Client) -> None:
     client.post("/v1/studies", json=external())
     assert 'http-equiv="refresh"' in client.get("/studies/resnet").text
