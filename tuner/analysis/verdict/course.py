@@ -83,6 +83,11 @@ def course(at: Floats, values: Floats, *, stochastic: bool | None) -> Found:
         falls = _trend(at, values, edges, spread, falls)
     if fall > 0 and falls > CLEAR * error:
         to_come = _to_come(levels, falls, fall, error)
+        if to_come <= SETTLED and tail.size >= 12:
+            # A fast fall hides that a slow one goes on. It is over first, and the very end shows the other.
+            late = [median(part) for part in np.array_split(middles[edges[2] :], 6)[1:]]
+            if min(one - other for one, other in pairwise(late)) > 5 * error:
+                to_come = max(to_come, _to_come(late, falls, fall, error, sixth=0.5))
         if values.min() >= 0:
             # A loss that has never been negative is taken not to become so.
             to_come = min(to_come, levels[4] / (fall + levels[4]))
@@ -127,18 +132,19 @@ def _trend(at: Floats, values: Floats, edges: Sequence[int], spread: float, fall
     return max(late, line(edges[1])) if late > spread * math.sqrt(12 / (values.size - edges[2])) else late
 
 
-def _to_come(levels: Sequence[float], falls: float, fall: float, error: float) -> float:
+def _to_come(levels: Sequence[float], falls: float, fall: float, error: float, *, sixth: float = 1.0) -> float:
     """What ten times the steps would still bring, as a share of the whole fall by then: 0 … 1.
 
     The speed of a fall, v, mostly decays as v' = -v / τ, where τ itself grows with time: in proportion for powers of
-    the steps, not at all for exponentials. So two values of τ say how it goes on. Time is in sixths of the run.
+    the steps, not at all for exponentials. So two values of τ say how it goes on. Time is in the levels' distances,
+    ``sixth`` of a sixth of the run.
     """
     speeds = [one - other for one, other in pairwise(levels)]
     if min(speeds) <= 5 * error:
         # Too noisy for that. The last third's share of the fall tells nearly as much.
         return float(np.interp(falls / fall, *_BY_SHARE))
     early, late = (math.log(speeds[place] / speeds[place + 2]) / 2 for place in (0, 1))
-    span = 6.0 * (GOING_ON - 1)
+    span = 6.0 * (GOING_ON - 1) / sixth
     if late <= 1 / span:
         rest = speeds[3] * span  # it has not slowed down yet
     elif early <= late:
