@@ -102,6 +102,24 @@ def test_a_valley_is_measured_along_its_best_run(database: Database) -> None:
     assert found.limit_along_best <= found.limit  # type: ignore[operator]
 
 
+def test_towards_a_target_the_best_run_is_followed_as_far_as_it_had_to_go(database: Database) -> None:
+    studies.create(database, valley(goal={"minimize": "steps", "until": {"loss": 4.0}}))
+    work_off(database, "line-fit")
+    measured = stability.measure(database, "line-fit", StabilityEffort(points=2))
+    best = studies.best(database, "line-fit")
+    assert best.objective_value is not None
+    assert 1 < best.objective_value < 400
+    assert measured.trial == best.number
+    assert measured.along_best[-1].step == best.objective_value
+
+
+def test_of_a_trade_off_the_start_is_measured(database: Database) -> None:
+    studies.create(database, valley(goal={"minimize": ["loss", "steps"]}))
+    work_off(database, "line-fit")
+    measured = stability.measure(database, "line-fit", StabilityEffort())
+    assert (measured.trial, measured.along_best) == (None, [])
+
+
 def test_before_any_trial_the_start_is_measured(database: Database) -> None:
     studies.create(database, registered())
     measured = stability.measure(database, "line-fit", StabilityEffort())

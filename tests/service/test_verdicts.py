@@ -97,6 +97,25 @@ def test_stopping_can_be_turned_off(database: Database, loss: Loss) -> None:
     assert (answer.verdict, answer.should_stop, answer.reason) == (Name.DIVERGED, False, None)
 
 
+@pytest.mark.parametrize(
+    "goal",
+    [{"minimize": "steps", "until": {"accuracy": {"at_least": 2}}}, {"maximize": "accuracy", "minimize": "steps"}],
+)
+def test_of_a_goal_about_steps_its_metric_is_judged(database: Database, goal: dict[str, Any]) -> None:
+    studies.create(database, external(goal=goal))
+    (lease,) = ask(database, "resnet").trials
+    answer = send(database, on(lease, range(60), accuracy=lambda step: -grows(step)))
+    assert (answer.verdict, answer.should_stop) == (Name.DIVERGED, True)
+
+
+def test_who_reaches_the_target_is_stopped_for_that(database: Database) -> None:
+    studies.create(database, external(goal={"minimize": "steps", "until": {"loss": 0.5}}))
+    (lease,) = ask(database, "resnet").trials
+    answer = send(database, on(lease, range(100), loss=falls))
+    assert (answer.should_stop, answer.reason) == (True, "loss has reached its target 0.5 at step 14")
+    assert answer.verdict == Name.IMPROVING
+
+
 def test_a_definition_without_the_choice_is_one_that_stops() -> None:
     document = external().model_dump(mode="json")
     del document["stop_diverging"]
