@@ -51,7 +51,9 @@ openapi: $(READY)  ## write the snapshot of the HTTP contract that a test compar
 	$(BIN)/python -m tests.api.openapi_snapshot
 
 pictures: $(READY)  ## draw the pictures of the guides anew
-	@$(BIN)/python docs/pictures/draw.py
+	@$(BIN)/python -m docs.pictures.rates
+	@$(BIN)/python -m docs.pictures.goals
+	@$(BIN)/python -m docs.pictures.verdicts
 
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra data --universal --python-version 3.11 --generate-hashes \

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="the extra plot is not installed")
 def test_every_picture_of_the_guides_is_drawn(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-W", "error", str(FOLDER / "draw.py"), str(tmp_path)], check=True, timeout=200)
+    subprocess.run([sys.executable, "-W", "error", str(FOLDER / "rates.py"), str(tmp_path)], check=True, timeout=200)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in FOLDER.glob("*.png")}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
 

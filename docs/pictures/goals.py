@@ -1,6 +1,6 @@
 """Draws the pictures of ``docs/goals.md`` and ``docs/landscape.md``: real studies, run on a database of their own.
 
-    python docs/pictures/draw_goals.py
+    python -m docs.pictures.goals
 
 The same trials, and so the same pictures, on every run.
 """

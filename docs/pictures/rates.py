@@ -1,4 +1,7 @@
-"""The pictures of the guides, drawn from what the code measures: ``python docs/pictures/draw.py`` draws them anew."""
+"""The pictures of ``docs/range-test.md`` and ``docs/stability.md``, drawn from what the code measures.
+
+``python -m docs.pictures.rates`` draws them anew; it needs the extra ``plot``.
+"""
 
 import sys
 from pathlib import Path

@@ -5,7 +5,7 @@ import pytest
 from tests.cli.commands import refusal, strict_json, tuner
 from tests.service.definitions import external
 from tests.worker.running import BOWLS, definition, work_off
-from tuner.cli.pictures import SHADES, shaded, upright, with_path
+from tuner.cli.shades import SHADES, shaded, upright, with_path
 from tuner.service import landscape, studies
 from tuner.service.pareto import pareto
 from tuner.service.surface import rate_surface

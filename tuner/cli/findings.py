@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tuner.cli.options import load_objectives, with_settings
-from tuner.cli.pictures import shaded, upright, with_path
+from tuner.cli.shades import shaded, upright, with_path
 from tuner.cli.study import number, open_database
 from tuner.errors import InvalidInput
 from tuner.settings import Settings
