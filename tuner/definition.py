@@ -308,11 +308,14 @@ class ObjectiveChoice(Strict):
 class SamplerChoice(Strict):
     """How points are chosen: a registered sampler, the seed of all its random numbers, its settings.
 
+    Where none is named, the definition decides: ``trajectory`` where the service itself descends and searches nothing
+    but a constant learning rate and the number of steps, ``tpe`` everywhere else.
+
     ``batch_size`` points are chosen at once by the service's own workers. It belongs to the definition because it
     decides what each choice could know of the earlier ones: the same definition gives the same trials.
     """
 
-    name: RegisteredName = "tpe"
+    name: RegisteredName | None = None
     seed: Seed = 0
     settings: dict[str, Any] = {}
     batch_size: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
@@ -363,6 +366,18 @@ class StudyDefinition(_AnyStudy):
     """A study, whole. Without an objective it is an external one: training clients run its trials."""
 
     search_space: SearchSpace
+
+    @property
+    def fixed_parameters(self) -> dict[str, ParameterValue]:
+        """The parameters that have one value only, with it."""
+        fixed: dict[str, ParameterValue] = {}
+        for name, parameter in self.search_space.items():
+            if isinstance(parameter, Choices):
+                if len(parameter.choices) == 1:
+                    fixed[name] = parameter.choices[0]
+            elif parameter.low == parameter.high:
+                fixed[name] = parameter.low
+        return fixed
 
     def with_learning_rate(self, low: float, high: float) -> Self:
         """The same study over another range of learning rates."""

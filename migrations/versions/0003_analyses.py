@@ -1,4 +1,4 @@
-"""What the analyses need: checkpoints to continue from, measurements that are no trials, the evidence of verdicts."""
+"""What the analyses need: checkpoints to continue from, measurements that are no trials, verdicts' evidence, holds."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,9 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     op.add_column("tuner_trial", sa.Column("evidence", sa.Text(), nullable=True))
     op.add_column("tuner_trial", sa.Column("advice", sa.Text(), nullable=True))
+    op.add_column("tuner_study", sa.Column("holder", sa.Text(), nullable=True))
+    op.add_column("tuner_study", sa.Column("held_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("tuner_study", sa.Column("lost_holds", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.create_table(
         "tuner_checkpoint",
         sa.Column("trial_id", KEY, nullable=False),
@@ -46,5 +49,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("tuner_measurement")
     op.drop_table("tuner_checkpoint")
+    for column in ("holder", "held_until", "lost_holds"):
+        op.drop_column("tuner_study", column)
     op.drop_column("tuner_trial", "advice")
     op.drop_column("tuner_trial", "evidence")

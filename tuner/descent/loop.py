@@ -11,6 +11,7 @@ whose one evaluation is the full loss.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,7 @@ class Descent:
         seed: of the mini-batches.
         checkpoints: per row, where to go on from, or None to begin at x_0. They must come from the same objective,
             update rule, batch size and seeds.
+        ceilings_on: what the rows' ceilings bound: "loss", or "validation" where `measures_validation`.
 
     Raises:
         InvalidInput: one of these cannot be; fields are named as here (``rows.3.learning_rate``).
@@ -76,6 +78,7 @@ class Descent:
         initial_seed: int = 0,
         seed: int = 0,
         checkpoints: Sequence[Checkpoint | None] | None = None,
+        ceilings_on: Literal["loss", "validation"] = "loss",
     ) -> None:
         self._rule = find_rule(update_rule)
         if batch_size is not None and batch_size < 1:
@@ -94,6 +97,9 @@ class Descent:
 
         self._first_steps = np.array([point.step if point else 0 for point in self._checkpoints], dtype=np.int64)
         self._last_steps = np.array([row.steps for row in self.rows], dtype=np.int64)
+        ceilings = np.array([row.ceiling for row in self.rows], dtype=np.float64)
+        self._ceilings = ceilings if np.isfinite(ceilings).any() else None
+        self._ceilings_on = ceilings_on
         # Rows whose first evaluation their checkpoint holds. By mini-batches a row's last step needs the full loss.
         self._known = np.array([point is not None and point.gradient is not None for point in self._checkpoints], bool)
         if batch_size is not None:
@@ -182,10 +188,21 @@ class Descent:
         self._losses.record(self._step, batch.rows, batch.values)
         if self._validated is not None and measures_validation(self._step):
             self._validate(batch)
-        finite = np.isfinite(batch.values)
-        # Faster than finite.all(), and this is every step.
-        if self._step == self._next_end or np.count_nonzero(finite) < len(finite):
-            self._end(~finite | (self._last_steps[batch.rows] == self._step))
+        # The rows that may go on. Counting them is faster than asking for all(), and this is every step.
+        within = np.isfinite(batch.values)
+        if self._ceilings is not None:
+            within &= ~self._above(batch, self._ceilings)
+        if self._step == self._next_end or np.count_nonzero(within) < len(within):
+            self._end(~within | (self._last_steps[batch.rows] == self._step))
+
+    def _above(self, batch: Batch, ceilings: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """The rows that are above their ceilings at this step, and did not begin at it."""
+        values = batch.values
+        if self._ceilings_on == "validation":
+            if self._validated is None or not measures_validation(self._step):
+                return np.zeros(len(values), bool)
+            values = self._validation[-1][2]
+        return (values > ceilings[batch.rows]) & (self._first_steps[batch.rows] < self._step)
 
     def _join(self) -> None:
         """Let the rows in whose first step this is."""

@@ -1,9 +1,12 @@
 """One row of a descent: what it is told, what it gives, and where it can go on."""
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+import numpy as np
 
 from tuner.descent.curves import Curve
 from tuner.descent.rules import UpdateRule
@@ -14,11 +17,15 @@ from tuner.trial import Outcome
 
 @dataclass(frozen=True)
 class Row:
-    """One descent to run: ``steps`` updates at a constant learning rate. Settings left out are the rule's defaults."""
+    """One descent to run: ``steps`` updates at a constant learning rate. Settings left out are the rule's defaults.
+
+    It is stopped at the first step after the one it begins at where its loss is above ``ceiling``.
+    """
 
     learning_rate: float
     steps: int
     settings: Mapping[str, float] = field(default_factory=dict)
+    ceiling: float = math.inf
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any], rule: UpdateRule, *, steps: int | None = None) -> Self:
@@ -50,6 +57,28 @@ class Checkpoint:
     state: Mapping[str, Array]
     value: float | None
     gradient: Array | None
+
+    def to_bytes(self) -> bytes:
+        """All of it, as bytes that `from_bytes` reads again, bit for bit: NumPy's ``npz``."""
+        arrays: dict[str, Any] = {"step": np.int64(self.step), "parameters": self.parameters}
+        arrays |= {f"state_{name}": array for name, array in self.state.items()}
+        if self.gradient is not None:
+            arrays |= {"value": np.float64(self.value), "gradient": self.gradient}
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> Self:
+        """The inverse of `to_bytes`."""
+        with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
+            return cls(
+                step=int(arrays["step"]),
+                parameters=arrays["parameters"],
+                state={name.removeprefix("state_"): arrays[name] for name in arrays if name.startswith("state_")},
+                value=float(arrays["value"]) if "value" in arrays else None,
+                gradient=arrays.get("gradient"),
+            )
 
 
 @dataclass(frozen=True)

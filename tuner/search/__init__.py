@@ -5,7 +5,7 @@ numbers of the new trials, into points. Both are functions: no database, no cloc
 sampler is one line in ``tuner/search/registry.py``.
 """
 
-from tuner.search.registry import SAMPLERS, SamplerType, resolve_sampler
+from tuner.search.registry import SAMPLERS, SamplerType, default_sampler, planner_of, plans, resolve_sampler
 from tuner.search.sampler import History, Suggestion, Suggestions
 from tuner.search.suggest import look, suggest
 
@@ -15,7 +15,10 @@ __all__ = [
     "SamplerType",
     "Suggestion",
     "Suggestions",
+    "default_sampler",
     "look",
+    "planner_of",
+    "plans",
     "resolve_sampler",
     "suggest",
 ]

@@ -1,6 +1,6 @@
 """The samplers by name, and how a user's choice of one becomes complete.
 
-To add a sampler, write its class (`Design` or `Learner`) and give it a line in `SAMPLERS`.
+To add a sampler, write its class (`Design`, `Learner` or `Planner`) and give it a line in `SAMPLERS`.
 """
 
 import difflib
@@ -13,11 +13,15 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from tuner.definition import FloatRange, Goal, SamplerChoice, SearchSpace
+from tuner.definition import FloatRange, Goal, SamplerChoice, SearchSpace, StudyDefinition
 from tuner.errors import InvalidInput, MissingExtra
 from tuner.search.designs import GridDesign, QuasiRandomDesign, RandomDesign
 from tuner.search.learners import CovarianceAdaptation, GaussianProcess, GeneticAlgorithm, TreeParzen
-from tuner.search.sampler import Design, Learner, is_fixed
+from tuner.search.sampler import Design, Learner, Planner, is_fixed
+from tuner.search.trajectory.sampler import TrajectorySearch
+
+FALLBACK = "tpe"
+"""The sampler where none is named, and no plan would hold."""
 
 NARROWEST = 1e-9
 """The least width of a real range: relative to its larger end, on a log scale also in absolute terms."""
@@ -28,7 +32,7 @@ class SamplerType:
     """A registered sampler: its name, and the model whose fields are its settings."""
 
     name: str
-    settings: type[Design] | type[Learner]
+    settings: type[Design] | type[Learner] | type[Planner]
 
     @property
     def summary(self) -> str:
@@ -41,6 +45,11 @@ class SamplerType:
         return issubclass(self.settings, Learner)
 
     @property
+    def plans(self) -> bool:
+        """Whether it follows rates by itself, instead of choosing points."""
+        return issubclass(self.settings, Planner)
+
+    @property
     def missing(self) -> str | None:
         """The extra that has to be installed first, or None."""
         package = self.settings.package
@@ -51,6 +60,7 @@ SAMPLERS: Mapping[str, SamplerType] = MappingProxyType(
     {
         kind.name: kind
         for kind in (
+            SamplerType("trajectory", TrajectorySearch),
             SamplerType("tpe", TreeParzen),
             SamplerType("cmaes", CovarianceAdaptation),
             SamplerType("random", RandomDesign),
@@ -63,8 +73,26 @@ SAMPLERS: Mapping[str, SamplerType] = MappingProxyType(
 )
 
 
+def default_sampler(definition: StudyDefinition) -> str:
+    """The sampler of a study that names none.
+
+    A trajectory search where its assumptions hold: the service runs the descents, and what is searched is a constant
+    rate and a number of steps. Who limits how many run at once, or gives settings of a sampler, means the fallback.
+    """
+    choice = definition.sampler
+    if definition.objective is None or definition.budget.parallel_trials is not None:
+        return FALLBACK
+    if choice.settings or choice.batch_size is not None:
+        return FALLBACK
+    try:
+        TrajectorySearch().check(definition.search_space)
+    except InvalidInput:
+        return FALLBACK
+    return "trajectory"
+
+
 def resolve_sampler(choice: SamplerChoice, search_space: SearchSpace, goal: Goal) -> SamplerChoice:
-    """The choice with every default filled in: its settings and its batch size.
+    """The choice with every default filled in: its name, its settings and its batch size.
 
     Raises:
         InvalidInput: at ``sampler.name`` (unknown, or not able to search this space or for this goal),
@@ -82,8 +110,11 @@ def resolve_sampler(choice: SamplerChoice, search_space: SearchSpace, goal: Goal
         sampler.check(search_space)
     except InvalidInput as error:
         raise error.within("sampler") from None
+    if isinstance(sampler, Planner) and choice.batch_size is not None:
+        raise InvalidInput.at("sampler.batch_size", f"{choice.name} decides itself how many rates run at once")
     return choice.model_copy(
         update={
+            "name": choice.name or FALLBACK,
             "settings": sampler.model_dump(by_alias=True),
             "batch_size": choice.batch_size or sampler.default_batch_size(search_space),
         }
@@ -106,20 +137,35 @@ def _check_widths(space: SearchSpace) -> None:
                 )
 
 
-def sampler_of(choice: SamplerChoice) -> Design | Learner:
+def sampler_of(choice: SamplerChoice) -> Design | Learner | Planner:
     """The sampler that a choice names, with its settings.
 
     Raises:
         InvalidInput, MissingExtra: as `resolve_sampler`.
     """
-    kind = SAMPLERS.get(choice.name)
+    name = choice.name or FALLBACK
+    kind = SAMPLERS.get(name)
     if kind is None:
-        close = difflib.get_close_matches(choice.name, SAMPLERS, n=1)
+        close = difflib.get_close_matches(name, SAMPLERS, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise InvalidInput.at("sampler.name", f"no sampler named {choice.name!r}: choose {', '.join(SAMPLERS)}{hint}")
+        raise InvalidInput.at("sampler.name", f"no sampler named {name!r}: choose {', '.join(SAMPLERS)}{hint}")
     if kind.missing is not None:
         raise MissingExtra.at("sampler.name", f"{kind.name} needs an extra: pip install 'tuner[{kind.missing}]'")
     try:
         return kind.settings.model_validate(choice.settings)
     except ValidationError as error:
         raise InvalidInput.from_validation(error.errors(), choice.settings).within("sampler.settings") from None
+
+
+def planner_of(definition: StudyDefinition) -> Planner | None:
+    """The planner that searches a study; None where a sampler chooses its points."""
+    if definition.objective is None or not plans(definition.sampler):
+        return None
+    sampler = sampler_of(definition.sampler)
+    return sampler if isinstance(sampler, Planner) else None
+
+
+def plans(choice: SamplerChoice) -> bool:
+    """Whether a choice, right or wrong, names a planner."""
+    kind = SAMPLERS.get(choice.name or FALLBACK)
+    return kind is not None and kind.plans

@@ -1,7 +1,8 @@
-"""What a sampler is: its settings, and one of two ways to choose points.
+"""What a sampler is: its settings, and one of three ways to choose points.
 
 A *design* lays its points out beforehand: a point depends on the study's seed and its place alone. A *learner* looks at
-the trials so far. Either is a pydantic model whose fields are the user's settings.
+the trials so far. A *planner* chooses no points: it follows rates, step by step, and decides on the way which go on.
+Each is a pydantic model whose fields are the user's settings.
 """
 
 import math
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, Strict, StudyDefinition
 from tuner.search.sight import Sight, Trials
+from tuner.search.trajectory.requests import Plan, Task
 from tuner.trial import ParameterValue
 
 Point = dict[str, ParameterValue]
@@ -84,8 +86,8 @@ class Sampler(Strict, ABC):
         """
 
     @abstractmethod
-    def default_batch_size(self, space: SearchSpace) -> int:
-        """Points to choose at once where the user does not say."""
+    def default_batch_size(self, space: SearchSpace) -> int | None:
+        """Points to choose at once where the user does not say; None where that is none of the user's business."""
 
 
 class Design(Sampler):
@@ -118,6 +120,18 @@ class Learner(Sampler):
     @abstractmethod
     def choose(self, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
         """Points for trials of these numbers. Each later one sees the earlier ones as running."""
+
+
+class Planner(Sampler):
+    """A sampler that plans whole descents: a rate is one trial, followed for as long as the plan says."""
+
+    @abstractmethod
+    def plan(self, task: Task) -> Plan:
+        """The requests of a search, a function of the task and of the answers alone."""
+
+    def default_batch_size(self, space: SearchSpace) -> None:  # noqa: ARG002
+        """A plan says itself how many rates run at once."""
+        return
 
 
 def is_fixed(parameter: FloatRange | IntRange | Choices) -> bool:

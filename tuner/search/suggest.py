@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tuner.definition import StudyDefinition
 from tuner.search.registry import sampler_of
-from tuner.search.sampler import Design, History, Learner, Suggestion, Suggestions
+from tuner.search.sampler import Design, History, Learner, Planner, Suggestion, Suggestions
 from tuner.search.sight import Trials
 
 PLACE = "search:place"
@@ -22,7 +22,7 @@ def look(definition: StudyDefinition, trials: Trials) -> History:
         InvalidInput: as `suggest`.
     """
     match sampler_of(definition.sampler):
-        case Design():
+        case Design() | Planner():
             return History([], trials.system_attrs)
         case Learner() as learner:
             sight = learner.look(trials)
@@ -33,7 +33,7 @@ def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int
     """Choose points for trials of these numbers.
 
     Each later one of the batch sees the earlier ones as running. ``history.trials`` is not looked at where the sampler
-    does not learn (``SAMPLERS[name].learns``).
+    does not learn (``SAMPLERS[name].learns``). A planner chooses no points: there are none.
 
     Raises:
         InvalidInput: the definition's sampler is none, as in `resolve_sampler`.
@@ -43,6 +43,8 @@ def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int
             return _laid_out(design, definition, history, numbers)
         case Learner() as learner:
             return learner.choose(definition, history, numbers)
+        case Planner():
+            return Suggestions([], {}, exhausted=False)
 
 
 def _laid_out(design: Design, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:

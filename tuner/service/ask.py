@@ -6,7 +6,7 @@ one batch of points.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -57,9 +57,11 @@ def ask(
 
 
 def lease_out(study: OpenStudy, asks: Sequence[Ask]) -> list[Asked]:
-    """Serve those who ask at once, the first first."""
+    """Serve those who ask at once, the first first. Of a study that is held only its holder is given anything."""
+    if study.record.holder is not None:
+        asks = [ask if ask.worker == study.record.holder else replace(ask, count=0) for ask in asks]
     leases = _lease(study, asks) if study.record.state == "active" else [[] for _ in asks]
-    if not all(leases):
+    if not all(leases) and study.record.holder is None:
         study.complete_if_spent()
     state = study.record.state
     return [
@@ -105,13 +107,15 @@ def _choose_waiting(study: OpenStudy, room: Allowance, wanted: int) -> tuple[lis
     """Waiting trials to lease, and what the budget then allows.
 
     Those that were begun before go first: they are paid for. A first attempt needs the budget; one that is too dear
-    stands in nobody's way.
+    stands in nobody's way. Those that a planner follows are no business of who asks.
     """
     chosen: list[TrialRecord] = []
     size = max(wanted, WAITING_PAGE)
     page = trials.waiting(study.connection, study.record.id, size=size) if wanted and study.has_waiting else []
     while page:
         for record in page:
+            if record.followed:
+                continue
             paid = record.attempt > 0
             rest = room if paid else room.after(budget.cost(study.definition, record.parameters))
             if rest is not None and len(chosen) < wanted:

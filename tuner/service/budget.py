@@ -5,6 +5,7 @@ at step n; a training client's n steps are n gradients. An ask reserves a trial'
 so parallel askers together never pass the limit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,6 +72,42 @@ def clip(definition: StudyDefinition, parameters: dict[str, Any], evaluations: i
             return None
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Steps of a descent that somebody wants: so many, after ``opening`` evaluations where it is not known yet."""
+
+    steps: int
+    opening: int
+
+
+def shortened(stretches: Sequence[Stretch], evaluations: int | None) -> list[int]:
+    """How many steps of each stretch the evaluations allow, those that matter most first; 0 where it is not to begin.
+
+    All are shortened alike, to the same number of steps; what is then left over goes to the first, one step each. Who
+    could not make a single step does not begin: the last ones first.
+    """
+    if evaluations is None:
+        return [stretch.steps for stretch in stretches]
+    begun = len(stretches)
+    while begun and _cost(stretches[:begun], 1) > evaluations:
+        begun -= 1
+    low, high = 0, max((stretch.steps for stretch in stretches[:begun]), default=0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _cost(stretches[:begun], middle) <= evaluations else (low, middle - 1)
+    left_over = evaluations - _cost(stretches[:begun], low)
+    allowed = []
+    for stretch in stretches[:begun]:
+        further = int(stretch.steps > low and left_over > 0)
+        allowed.append(min(stretch.steps, low) + further)
+        left_over -= further
+    return allowed + [0] * (len(stretches) - begun)
+
+
+def _cost(stretches: Sequence[Stretch], steps: int) -> int:
+    return sum(stretch.opening + min(stretch.steps, steps) for stretch in stretches)
+
+
 def exhausted(definition: StudyDefinition, study: StudyRecord, moment: datetime) -> str | None:
     """Which limit is reached, in words; None while trials may still be started.
 
@@ -79,14 +116,25 @@ def exhausted(definition: StudyDefinition, study: StudyRecord, moment: datetime)
     budget = definition.budget
     if budget.trials is not None and study.started_trials >= budget.trials:
         return f"the budget of {budget.trials} trials is spent"
-    if budget.failed_trials is not None and study.failed_trials >= budget.failed_trials:
-        return f"{study.failed_trials} trials failed"
-    if budget.seconds is not None and seconds(study, moment) >= budget.seconds:
-        return f"the budget of {budget.seconds:g} seconds is spent"
+    ended = ends_all(definition, study, moment)
+    if ended is not None:
+        return ended
     if budget.gradient_evaluations is not None:
         left = budget.gradient_evaluations - study.spent_evaluations
         if left < least_cost(definition):
             return f"the budget of {budget.gradient_evaluations} gradient evaluations is spent"
+    return None
+
+
+def ends_all(definition: StudyDefinition, study: StudyRecord, moment: datetime) -> str | None:
+    """Which limit is reached that also ends what has begun and could be followed further; None while none is."""
+    budget = definition.budget
+    if budget.failed_trials is not None and study.failed_trials >= budget.failed_trials:
+        return f"{study.failed_trials} trials failed"
+    if budget.seconds is not None and seconds(study, moment) >= budget.seconds:
+        return f"the budget of {budget.seconds:g} seconds is spent"
+    if budget.gradient_evaluations is not None and study.spent_evaluations >= budget.gradient_evaluations:
+        return f"the budget of {budget.gradient_evaluations} gradient evaluations is spent"
     return None
 
 

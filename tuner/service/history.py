@@ -7,7 +7,8 @@ from tuner.storage.shown_trials import ShownTrials
 
 def history(study: OpenStudy) -> History:
     """The trials that the study's sampler looks at, and the notes that samplers keep on the study."""
-    if not SAMPLERS[study.definition.sampler.name].learns:
+    name = study.definition.sampler.name
+    if name is None or not SAMPLERS[name].learns:
         return History([], study.record.system_attrs)
     trials = ShownTrials(study.connection, study.record)
     known = look(study.definition, trials)

@@ -3,6 +3,9 @@
 A lease that is over is taken back and its trial waits again under the same number and parameters; what the lost
 attempt has spent, as far as its reported curve shows, is the study's. A trial that has lost too many leases is
 quarantined: it probably kills its worker. A study whose seconds are spent completes.
+
+A worker that holds a whole study (`service.holds`) loses that in the same way, and with it the trials that it follows
+there. A study that was lost so often while no trial was to blame is stopped.
 """
 
 from collections.abc import Sequence
@@ -17,6 +20,9 @@ from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.trials import MAX_LOST_LEASES, TrialRecord
 from tuner.trial import Trial
+
+MAX_LOST_HOLDS = MAX_LOST_LEASES
+"""A study that was lost so often, each time before any of its trials was at stake, is stopped."""
 
 SWEEP_EVERY = 2.0
 """Seconds between sweeps; an expired lease waits at most 5."""
@@ -103,7 +109,7 @@ class _Due:
 def _due(connection: Connection) -> _Due:
     """Looking takes no lock, so an idle service writes nothing."""
     moment = now(connection)
-    due = set(trials.studies_with_expired(connection, moment))
+    due = set(trials.studies_with_expired(connection, moment)) | set(studies.with_lapsed_hold(connection, moment))
     for study in studies.active_and_started(connection):
         if study.definition is not None and study.definition.budget.seconds is not None:
             due.add(study.id)
@@ -114,12 +120,26 @@ def _sweep_study(connection: Connection, study_id: int) -> int:
     try:
         with open_study(connection, f"~{study_id}") as study:
             lost = trials.expired(connection, study_id, study.moment)
+            holder, held_until = study.record.holder, study.record.held_until
+            if holder is not None and held_until is not None and held_until < study.moment:
+                lost += _lose_hold(study, holder)
             if lost:
                 _requeue(study, lost)
             study.complete_if_spent()
             return len(lost)
     except StudyNotFound:  # deleted since it was found due
         return 0
+
+
+def _lose_hold(study: OpenStudy, holder: str) -> list[TrialRecord]:
+    """End the hold of a study; the trials that are lost with it."""
+    lost = trials.held(study.connection, study.record.id, holder)
+    study.change(holder=None, held_until=None)
+    if not lost:
+        study.add(lost_holds=1)
+        if study.record.lost_holds >= MAX_LOST_HOLDS and study.record.state == "active":
+            study.stop(f"its objective has ended {MAX_LOST_HOLDS} workers before any trial was begun")
+    return lost
 
 
 def _requeue(study: OpenStudy, lost: Sequence[TrialRecord]) -> None:

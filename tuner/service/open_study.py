@@ -97,6 +97,10 @@ class OpenStudy:
         """The study has come to its end by itself."""
         self.change(state="completed", state_reason=reason, finished_at=self.moment, version=self.record.version + 1)
 
+    def stop(self, reason: str) -> None:
+        """The study cannot go on; a user may resume it."""
+        self.change(state="stopped", state_reason=reason, finished_at=self.moment, version=self.record.version + 1)
+
 
 @contextmanager
 def open_study(connection: Connection, name: str) -> Iterator[OpenStudy]:

@@ -12,7 +12,7 @@ from tuner import objectives
 from tuner.analysis import range_test
 from tuner.analysis.decimation import decimate
 from tuner.analysis.range_test import Finding, analyse
-from tuner.definition import LARGEST_FLOAT, LARGEST_TEST_STEPS, Choice, Choices, RangeTested, Strict, StudyDefinition
+from tuner.definition import LARGEST_FLOAT, LARGEST_TEST_STEPS, Choice, RangeTested, Strict, StudyDefinition
 from tuner.descent import Method
 from tuner.errors import ExternalStudy, FieldError, InvalidInput
 from tuner.service.idempotency import Key
@@ -265,7 +265,7 @@ def of_definition(definition: StudyDefinition, plan: RangeTestPlan) -> _Prepared
         raise ExternalStudy(
             f"study {definition.name!r} has no registered objective: run the test where it is trained, and submit it"
         )
-    fixed = fixed_parameters(definition)
+    fixed = definition.fixed_parameters
     rule = plan.parameters.get("update_rule", fixed.get("update_rule"))
     if rule is None and "update_rule" in definition.search_space:
         raise InvalidInput.at("parameters.update_rule", "the study searches it: a range test needs one")
@@ -280,20 +280,6 @@ def of_definition(definition: StudyDefinition, plan: RangeTestPlan) -> _Prepared
         choice.initial_seed,
         plan.model_copy(update={"parameters": {**own, **plan.parameters}}),
     )
-
-
-def fixed_parameters(definition: StudyDefinition) -> dict[str, ParameterValue]:
-    """What the study does not search of how its descents move."""
-    fixed: dict[str, ParameterValue] = {}
-    for name, parameter in definition.search_space.items():
-        if name in {"learning_rate", "steps"}:
-            continue
-        if isinstance(parameter, Choices):
-            if len(parameter.choices) == 1:
-                [fixed[name]] = parameter.choices
-        elif parameter.low == parameter.high:
-            fixed[name] = parameter.low
-    return fixed
 
 
 def _result(

@@ -18,11 +18,11 @@ from tuner.storage.trials import TrialRecord
 
 
 class Told(NamedTuple):
-    """A trial whose result is being written, with the values that were told of it, and the steps it has run."""
+    """A trial whose result is being written, with the values that were told of it, and the step that they are of."""
 
     record: TrialRecord
     values: Mapping[str, float]
-    steps_run: int | None
+    step: int | None
 
 
 def objective_values(connection: Connection, goal: Goal, told: Sequence[Told]) -> list[float | None]:
@@ -36,7 +36,7 @@ def objective_values(connection: Connection, goal: Goal, told: Sequence[Told]) -
     rising = goal.direction == "maximize"
     found: list[float | None] = []
     for one in told:
-        curve = ending_at(stored.get(one.record.id, {}).get(goal.metric), one.steps_run, one.values.get(goal.metric))
+        curve = ending_at(stored.get(one.record.id, {}).get(goal.metric), one.step, one.values.get(goal.metric))
         steps = None if curve is None else first_reached(curve.steps, curve.values, goal.target, rising=rising)
         found.append(None if steps is None else float(steps))
     return found

@@ -21,7 +21,7 @@ from tuner.definition import (
 from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
 from tuner.objectives import Objective, Stochastic, Validated
-from tuner.search import resolve_sampler
+from tuner.search import default_sampler, plans, resolve_sampler
 from tuner.search.pruners import resolve_pruner
 from tuner.service import budget
 from tuner.service.range_tests import FoundRange, find_range, plan_of
@@ -95,11 +95,15 @@ def resolve(definition: StudyDefinition) -> StudyDefinition:
             raise error.within("objective") from None
         _check_registered(definition, objective)
         choice = choice.model_copy(update={"settings": settings})
+    elif plans(definition.sampler):
+        raise InvalidInput.at("sampler.name", f"{definition.sampler.name} is for registered objectives")
     elif "steps" in definition.search_space:
         # A client's parameters are its own affair, but steps are what its gradient evaluations are counted by.
         problems = list(_outside("search_space.steps", definition.search_space["steps"], CLIENT_STEPS))
         if problems:
             raise InvalidInput(*problems)
+    name = definition.sampler.name or default_sampler(definition)
+    definition = definition.model_copy(update={"sampler": definition.sampler.model_copy(update={"name": name})})
     check_budget(definition)
     sampler = resolve_sampler(definition.sampler, definition.search_space, definition.goal)
     pruner = definition.pruner and resolve_pruner(definition.pruner, definition.search_space)
@@ -107,11 +111,17 @@ def resolve(definition: StudyDefinition) -> StudyDefinition:
 
 
 def check_budget(definition: StudyDefinition) -> None:
-    """Check that the search space and the budget of gradient evaluations have to do with each other.
+    """Check that a budget has to do with what is searched, and how.
 
     Raises:
-        InvalidInput: no trial would spend any of the budget, or it does not afford a single one.
+        InvalidInput: no trial would spend any of the gradient evaluations, they do not afford a single one, or a
+            planner's rates are not to run at once.
     """
+    if plans(definition.sampler) and definition.budget.parallel_trials is not None:
+        name = definition.sampler.name
+        raise InvalidInput.at(
+            "budget.parallel_trials", f"is nothing for {name}: one worker follows as many rates at once as pay"
+        )
     field, limit = "budget.gradient_evaluations", definition.budget.gradient_evaluations
     if limit is None:
         return

@@ -21,7 +21,6 @@ from tuner.service.idempotency import Key
 from tuner.service.measuring import measure as measured_on
 from tuner.service.open_study import definition_of
 from tuner.service.paging import page_number
-from tuner.service.range_tests import fixed_parameters
 from tuner.storage import measurements, studies, trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.measurements import Measurement
@@ -243,7 +242,7 @@ def read(database: Database, name: str, *, page_size: int = 100, page_token: str
 
 def _steps(definition: StudyDefinition, best: TrialRecord) -> int:
     """How far the best run is worth following: beyond the goal's target it may have left the finite numbers."""
-    reached = best.objective_value if definition.goal.target is not None else best.steps_run
+    reached = best.objective_value if definition.goal.target is not None else best.result_step
     return int(reached or 0)
 
 
@@ -310,7 +309,7 @@ def _sharpest(measured: MeasuredCurvature | None) -> float | None:
 
 def _fixed_method(definition: StudyDefinition) -> Method | None:
     """How every trial of the study moves; None where that is searched."""
-    fixed = fixed_parameters(definition)
+    fixed = definition.fixed_parameters
     searched = definition.search_space.keys() - fixed.keys() - {"learning_rate", "steps", "batch_size"}
     return None if searched else Method.of_trial(fixed)
 

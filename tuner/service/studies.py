@@ -190,6 +190,7 @@ def _active_again(record: StudyRecord, moment: datetime) -> dict[str, Any]:
         "state_reason": None,
         "finished_at": None,
         "idle_seconds": record.idle_seconds + idle,
+        "lost_holds": 0,
     }
 
 

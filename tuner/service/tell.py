@@ -29,6 +29,8 @@ class Ending:
 
     The service's workers know what they ran; for a training client ``steps_run`` and ``gradient_evaluations`` may be
     None: then the trial's own steps are taken, or, of one that did not run them all, those that it has reported.
+
+    ``steps``: the step count that a trial stands for from now on, whose values these are, where it was followed beyond.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Ending:
     gradient_evaluations: int | None = None
     outcome: Outcome | None = None
     curves: Sequence[NewPoints] = ()
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def _settle(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> 
 
 def _verdicts(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> dict[int, dict[str, Any]]:
     """What the curves of trials say, as columns, by trial id: what was reported and what comes with the result."""
-    reported = [(record.id, record.attempt) for record, _ in settled if record.last_step is not None]
+    reported = [(record.id, record.attempt) for record, _ in settled if record.last_step is not None or record.followed]
     stored = curves.sample(study.connection, reported) if reported else {}
     found = {}
     for record, ending in settled:
@@ -212,17 +215,23 @@ def _judge(
 
 def _settlements(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -> list[dict[str, Any]]:
     """The columns that finished trials get. Their curves are stored already."""
-    told = [Told(record, ending.values, _steps_run(record, ending)) for record, ending in settled]
-    ranked = objective_values(study.connection, study.definition.goal, told)
-    return [
-        _settlement(study, record, ending, one.steps_run, value)
-        for (record, ending), one, value in zip(settled, told, ranked, strict=True)
+    told = [
+        Told(record, ending.values, _steps_run(record, ending) if ending.steps is None else ending.steps)
+        for record, ending in settled
     ]
+    ranked = objective_values(study.connection, study.definition.goal, told)
+    changes = [
+        _settlement(study, record, ending, value) for (record, ending), value in zip(settled, ranked, strict=True)
+    ]
+    if any(ending.steps is not None for _, ending in settled):
+        for change, (record, ending) in zip(changes, settled, strict=True):
+            steps = {} if ending.steps is None else {"steps": ending.steps}
+            change["parameters"] = {**record.parameters, **steps}
+    return changes
 
 
-def _settlement(
-    study: OpenStudy, record: TrialRecord, ending: Ending, steps_run: int | None, objective_value: float | None
-) -> dict[str, Any]:
+def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending, objective_value: float | None) -> dict[str, Any]:
+    steps_run = _steps_run(record, ending)
     if ending.gradient_evaluations is not None:
         evaluations = ending.gradient_evaluations
     elif steps_run is not None:

@@ -137,21 +137,21 @@ def _read(connection: Connection, *, study_id: int, numbers: Sequence[int], metr
         if number in records:
             record = records[number]
             value = None if record.metrics is None else record.metrics.get(metric)
-            curve = ending_at(stored.get(record.id, {}).get(metric), record.steps_run, value)
+            curve = ending_at(stored.get(record.id, {}).get(metric), record.result_step, value)
             if curve is not None and len(curve.steps):
                 found.append(Trajectory(number, record.parameters, curve.steps, curve.values))
     return found
 
 
-def ending_at(curve: Curve | None, steps_run: int | None, value: float | None) -> Curve | None:
-    """A curve with the value that was told of its last step, which is of that step the latest word."""
-    if steps_run is None or value is None:
+def ending_at(curve: Curve | None, step: int | None, value: float | None) -> Curve | None:
+    """A curve with the value that was told of a step, most often its last, which is of that step the latest word."""
+    if step is None or value is None:
         return curve
     if curve is None:
-        return Curve(np.array([steps_run]), np.array([value]))
-    place = int(np.searchsorted(curve.steps, steps_run))
-    if place < len(curve.steps) and curve.steps[place] == steps_run:
+        return Curve(np.array([step]), np.array([value]))
+    place = int(np.searchsorted(curve.steps, step))
+    if place < len(curve.steps) and curve.steps[place] == step:
         values = curve.values.copy()
         values[place] = value
         return Curve(curve.steps, values)
-    return Curve(np.insert(curve.steps, place, steps_run), np.insert(curve.values, place, value))
+    return Curve(np.insert(curve.steps, place, step), np.insert(curve.values, place, value))

@@ -6,14 +6,17 @@ import socket
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tuner import __version__
 from tuner.definition import StudyDefinition
+from tuner.search import planner_of
+from tuner.service import gradient_check, holds
 from tuner.service.ask import Ask, lease_out
 from tuner.service.leases import sweep
-from tuner.service.open_study import open_study
+from tuner.service.open_study import OpenStudy, open_study
 from tuner.storage import studies, trials, workers
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.trials import MAX_LOST_LEASES
@@ -24,6 +27,10 @@ ALIVE_WITHIN = 15.0
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """How long a worker that is gone stays listed."""
+
+
+CHOSEN_AT_ONCE = 16
+"""Enqueued trials in one batch, where the sampler has no batch size."""
 
 
 class Worker(BaseModel):
@@ -103,17 +110,23 @@ def listed(database: Database) -> list[Worker]:
 
 @dataclass(frozen=True)
 class Work:
-    """A batch of trials to run. ``study`` is the address ``~{id}``: a name may be given to another study meanwhile."""
+    """What a worker has to do for a study, or nothing: ``task`` says what.
+
+    trials: run these. check: the study is held for its gradient to be checked. search: it is held for its plan to be
+    carried out. ``study`` is the address ``~{id}``: a name may be given to another study meanwhile.
+    """
 
     study: str
     definition: StudyDefinition
+    task: Literal["nothing", "trials", "check", "search"]
     trials: list[Lease]
 
 
 def take(database: Database, name: str, *, worker: str, lease_seconds: float) -> Work:
-    """Lease a batch of the size that the study's definition says, together with that definition.
+    """Find something to do for a study, and lease it: a batch of trials, or the whole study.
 
-    A trial that the next loss would quarantine comes alone: if it kills its worker, no other is lost with it.
+    A batch has the size that the study's definition says. A trial that the next loss would quarantine comes alone: if
+    it kills its worker, no other is lost with it. Of a study with a planner the trials that users enqueued come first.
 
     Raises:
         StudyNotFound, ReadOnlyStudy: there is nothing to take of.
@@ -121,13 +134,42 @@ def take(database: Database, name: str, *, worker: str, lease_seconds: float) ->
 
     def work(connection: Connection) -> Work:
         with open_study(connection, name) as study:
-            waiting = trials.waiting(connection, study.record.id, size=1) if study.has_waiting else []
-            in_danger = any(record.lost_leases == MAX_LOST_LEASES - 1 for record in waiting)
-            count = 1 if in_danger else study.definition.sampler.batch_size or 1
-            [asked] = lease_out(study, [Ask(count, worker, lease_seconds)])
-            return Work(f"~{study.record.id}", study.definition, asked.trials)
+            address = f"~{study.record.id}"
+            if study.record.holder is None and gradient_check.is_due(study):
+                holds.hold(study, worker, lease_seconds)
+                return Work(address, study.definition, "check", [])
+            leases = _batch(study, worker, lease_seconds)
+            if leases:
+                return Work(address, study.definition, "trials", leases)
+            if planner_of(study.definition) and study.record.holder is None and study.record.state == "active":
+                holds.hold(study, worker, lease_seconds)
+                return Work(address, study.definition, "search", [])
+            return Work(address, study.definition, "nothing", [])
 
     return database.write(work)
+
+
+def take_chosen(database: Database, name: str, *, worker: str, lease_seconds: float) -> Work:
+    """Lease a batch of the trials that users enqueued in a study that this worker holds.
+
+    Raises:
+        StudyNotFound: the study is gone.
+    """
+
+    def work(connection: Connection) -> Work:
+        with open_study(connection, name) as study:
+            leases = _batch(study, worker, lease_seconds)
+            return Work(f"~{study.record.id}", study.definition, "trials" if leases else "nothing", leases)
+
+    return database.write(work)
+
+
+def _batch(study: OpenStudy, worker: str, lease_seconds: float) -> list[Lease]:
+    waiting = trials.waiting(study.connection, study.record.id, size=1) if study.has_waiting else []
+    in_danger = any(record.lost_leases == MAX_LOST_LEASES - 1 for record in waiting)
+    count = 1 if in_danger else study.definition.sampler.batch_size or CHOSEN_AT_ONCE
+    [asked] = lease_out(study, [Ask(count, worker, lease_seconds)])
+    return asked.trials
 
 
 def crashed(database: Database, worker_id: str) -> None:
@@ -143,13 +185,16 @@ def lost(database: Database, pid: int) -> None:
 
 
 def _take_leases(connection: Connection, worker_id: str) -> None:
-    for study_id in trials.studies_of_worker(connection, worker_id):
+    held = studies.held_by(connection, worker_id)
+    for study_id in sorted({*trials.studies_of_worker(connection, worker_id), *held}):
         studies.get_by_id(connection, study_id, lock=True)
     moment = now(connection)
+    for study_id in held:
+        studies.extend_hold(connection, study_id, worker_id, moment)
     trials.end_leases(connection, worker_id, moment)
     workers.change(connection, worker_id, stopped_at=moment, study=None, trials=0)
 
 
 def work_to_do(database: Database, objectives: Collection[str]) -> list[str]:
-    """The active studies of these objectives, the longest unserved first."""
+    """The active studies of these objectives that nobody holds, the longest unserved first."""
     return database.read(lambda connection: studies.active_with_objective(connection, objectives))

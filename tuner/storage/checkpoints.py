@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from tuner.storage.tables import checkpoint as table
 
@@ -31,6 +31,11 @@ def read(connection: Connection, trial_ids: Sequence[int]) -> Mapping[int, Store
     """The checkpoints of those of the trials that have one, by the trial's id."""
     wanted = select(table.c.trial_id, table.c.step, table.c.state).where(table.c.trial_id.in_(trial_ids))
     return {row.trial_id: Stored(*row) for row in connection.execute(wanted)}
+
+
+def move(connection: Connection, source: int, target: int) -> None:
+    """Give a trial the checkpoint of another one."""
+    connection.execute(update(table).where(table.c.trial_id == source).values(trial_id=target))
 
 
 def forget(connection: Connection, trial_ids: Sequence[int]) -> None:

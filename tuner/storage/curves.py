@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
 
 from tuner.storage import bulk
 from tuner.storage.tables import curve_block as table
@@ -143,9 +143,18 @@ def _columns(curve: Curve) -> dict[str, Any]:
     }
 
 
-def hand_over(connection: Connection, trial_id: int, attempt: int) -> None:
-    """Give the points that a trial had before its first attempt to that attempt."""
-    connection.execute(update(table).where(table.c.trial_id == trial_id, table.c.attempt == 0).values(attempt=attempt))
+def hand_over(connection: Connection, trial_id: int, attempt: int, *, of: int = 0) -> None:
+    """Give the points of an attempt (0: those from before the first) to another one, that goes on from there."""
+    connection.execute(update(table).where(table.c.trial_id == trial_id, table.c.attempt == of).values(attempt=attempt))
+
+
+def copy(connection: Connection, source: tuple[int, int], target: tuple[int, int]) -> None:
+    """Give a trial the points of another one; both are named by trial id and attempt, and the target has none yet."""
+    columns = [column for column in table.c if column.name not in {"trial_id", "attempt"}]
+    points = select(literal(target[0], table.c.trial_id.type), literal(target[1]), *columns).where(
+        table.c.trial_id == source[0], table.c.attempt == source[1]
+    )
+    connection.execute(insert(table).from_select(["trial_id", "attempt", *(one.name for one in columns)], points))
 
 
 def read(connection: Connection, trial_id: int, attempt: int) -> dict[str, Curve]:

@@ -93,8 +93,8 @@ def _values(record: TrialRecord, study: StudyRecord) -> list[float] | None:
         if goal.target is not None:
             steps = record.objective_value
             return [math.inf if steps is None else steps] if record.state == TrialState.COMPLETE else None
-        if goal.is_trade_off and record.steps_run is not None:
-            metrics = {STEPS: float(record.steps_run), **metrics}
+        if goal.is_trade_off and record.result_step is not None:
+            metrics = {STEPS: float(record.result_step), **metrics}
     if not all(metric in metrics for metric in study.metrics):
         return None
     values = [metrics[metric] for metric in study.metrics]

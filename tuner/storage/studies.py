@@ -48,6 +48,9 @@ class StudyRecord(NamedTuple):
     failed_trials: int
     spent_evaluations: int
     reserved_evaluations: int
+    holder: str | None
+    held_until: datetime | None
+    lost_holds: int
     user_attrs: dict[str, Any]
     system_attrs: dict[str, Any]
 
@@ -210,10 +213,10 @@ def everything(connection: Connection) -> list[StudyRecord]:
 
 
 def active_with_objective(connection: Connection, objectives: Collection[str]) -> list[str]:
-    """The names of the active studies of one of these registered objectives, the longest unserved first."""
+    """The active studies of one of these registered objectives that no worker holds, the longest unserved first."""
     statement = (
         select(table.c.name)
-        .where(table.c.state == "active", table.c.objective.in_(objectives))
+        .where(table.c.state == "active", table.c.objective.in_(objectives), table.c.holder.is_(None))
         .order_by(table.c.asked_at.asc().nulls_first(), table.c.id)
     )
     return list(connection.scalars(statement))
@@ -225,6 +228,22 @@ def active_and_started(connection: Connection) -> list[StudyRecord]:
         table.c.state == "active", table.c.started_at.is_not(None), table.c.definition.is_not(None)
     )
     return [StudyRecord._make(row) for row in connection.execute(statement)]
+
+
+def with_lapsed_hold(connection: Connection, moment: datetime) -> list[int]:
+    """The studies that a worker held, and no longer does."""
+    return list(connection.scalars(select(table.c.id).where(table.c.held_until < moment)))
+
+
+def held_by(connection: Connection, worker: str) -> list[int]:
+    """The studies that a worker holds."""
+    return list(connection.scalars(select(table.c.id).where(table.c.holder == worker)))
+
+
+def extend_hold(connection: Connection, study_id: int, worker: str, until: datetime) -> bool:
+    """Let a worker hold a study for longer; whether it does hold it. No event follows: nothing is to be seen of it."""
+    statement = update(table).where(table.c.id == study_id, table.c.holder == worker).values(held_until=until)
+    return connection.execute(statement).rowcount == 1
 
 
 def change(connection: Connection, study_id: int, *, plus: Mapping[str, int] | None = None, **columns: Any) -> None:

@@ -176,6 +176,10 @@ study = Table(
     Column("failed_trials", Integer, nullable=False, server_default=text("0")),
     Column("spent_evaluations", BigInteger, nullable=False, server_default=text("0")),
     Column("reserved_evaluations", BigInteger, nullable=False, server_default=text("0")),
+    # The worker that has the study to itself, until when, and how many have lost it since the study last went on.
+    Column("holder", Text),
+    Column("held_until", UtcTime),
+    Column("lost_holds", Integer, nullable=False, server_default=text("0")),
     # Optuna's attributes of the study. Samplers keep their state in the system ones.
     Column("user_attrs", Json, nullable=False),
     Column("system_attrs", Json, nullable=False),

@@ -23,6 +23,9 @@ MAX_LOST_LEASES = 3
 
 FINISHED = ("complete", "failed", "pruned")
 
+FOLLOWED = "trajectory:followed"
+"""The note on trials that a planner follows. The hold of their study is their lease: they have none of their own."""
+
 
 class TrialRecord(NamedTuple):
     """A trial's row, whole. ``values`` are as stored: non-finite ones as strings."""
@@ -66,6 +69,19 @@ class TrialRecord(NamedTuple):
     def metrics(self) -> dict[str, float] | None:
         """The values as floats."""
         return None if self.values is None else {name: decode_float(value) for name, value in self.values.items()}
+
+    @property
+    def followed(self) -> bool:
+        """Whether a planner follows it: then it is followed beyond the steps that it comes to stand for."""
+        return FOLLOWED in self.system_attrs
+
+    @property
+    def result_step(self) -> int | None:
+        """The step that the values are of, as far as it is known."""
+        steps = self.parameters.get("steps")
+        if self.followed and self.state == "complete" and self.steps_run is not None and isinstance(steps, int):
+            return min(self.steps_run, steps)
+        return self.steps_run
 
     def view(self) -> Trial:
         """The trial as it is read."""
@@ -326,9 +342,17 @@ def studies_of_worker(connection: Connection, worker: str) -> list[int]:
 
 def end_leases(connection: Connection, worker: str, moment: datetime) -> None:
     """Let the leases of a worker be over from this moment on. The caller holds its studies."""
-    connection.execute(
-        update(table).where(table.c.state == "running", table.c.worker == worker).values(lease_expires_at=moment)
-    )
+    leased = (table.c.state == "running", table.c.worker == worker, table.c.lease_expires_at.is_not(None))
+    connection.execute(update(table).where(*leased).values(lease_expires_at=moment))
+
+
+def held(connection: Connection, study_id: int, worker: str) -> list[TrialRecord]:
+    """A study's running trials whose lease is the hold that this worker has, or had, of the study; by number."""
+    running = _OF_STUDY.where(table.c.state == "running", table.c.worker == worker, table.c.lease_expires_at.is_(None))
+    return [
+        TrialRecord._make(row)
+        for row in connection.execute(running.order_by(table.c.number).with_for_update(), {"of_study": study_id})
+    ]
 
 
 def change(connection: Connection, trial_id: int, **columns: Any) -> None:

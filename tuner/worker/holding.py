@@ -1,16 +1,19 @@
 """What a worker holds, and the thread that keeps it: leases renewed, the worker's row fresh, whatever the worker does.
 
+It holds trials of one study, or a whole study, or both: a study under whose hold it runs trials that users chose.
+
 The thread beats while the worker descends. NumPy lets other threads run during its longer operations, and Python
 switches between threads every few milliseconds, so that a beat is late only where a user's objective holds the
 interpreter for a third of a lease.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Iterable
 
 from tuner.errors import NotFound, TunerError
-from tuner.service import workers
+from tuner.service import holds, workers
 from tuner.service.leases import release
 from tuner.service.report import Report, append_points
 from tuner.storage.database import Database
@@ -27,17 +30,20 @@ JOINED_WITHIN = 1.0
 
 
 class Holding:
-    """The leases that a worker holds of one study at a time."""
+    """What a worker holds of one study at a time."""
 
     def __init__(self, database: Database, worker: str, lease_seconds: float) -> None:
         self._database = database
         self._worker = worker
+        self._lease_seconds = lease_seconds
         self._every = min(SEEN_EVERY, lease_seconds / 3)
         self._guard = threading.Lock()
         self._study = ""
         self._name: str | None = None
         self._held: dict[int, int] = {}
         self._lost: set[int] = set()
+        self._whole: str | None = None
+        self._followed = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name="holding", daemon=True)
 
@@ -57,12 +63,29 @@ class Holding:
             self._held = {lease.number: lease.attempt for lease in leases}
             self._lost = set()
 
+    def hold(self, study: str, name: str) -> None:
+        """Hold a whole study (its address, its name), and no trials."""
+        with self._guard:
+            self._study, self._name = study, name
+            self._held, self._lost = {}, set()
+            self._whole, self._followed = study, 0
+
+    def follow(self, count: int) -> None:
+        """So many trials are followed under the hold of the study."""
+        with self._guard:
+            self._followed = count
+
+    def forget(self) -> None:
+        """The study is held no longer."""
+        with self._guard:
+            self._whole, self._followed, self._name = None, 0, None
+
     def let_go(self, numbers: Iterable[int]) -> None:
         """These are settled, or somebody else's."""
         with self._guard:
             for number in numbers:
                 self._held.pop(number, None)
-            if not self._held:
+            if not self._held and self._whole is None:
                 self._name = None
 
     def lost(self) -> set[int]:
@@ -72,14 +95,28 @@ class Holding:
             return lost
 
     def release(self) -> None:
-        """Give everything that is held back to its study, not charged."""
+        """Give the trials that are held back to their study, not charged."""
         with self._guard:
-            study, held, self._held, self._name = self._study, list(self._held.items()), {}, None
+            study, held, self._held = self._study, list(self._held.items()), {}
+            if self._whole is None:
+                self._name = None
         if held:
             try:
                 release(self._database, study, held)
             except NotFound:
                 logger.info("the study is gone, with the trials that were to be given back")
+
+    def release_all(self) -> None:
+        """Give everything back, a study that is held too."""
+        self.release()
+        with self._guard:
+            study = self._whole
+        self.forget()
+        if study is not None:
+            try:
+                holds.release(self._database, study, self._worker)
+            except NotFound:
+                logger.info("the study that was to be given back is gone")
 
     def _beat_on(self) -> None:
         while not self._ended.wait(self._every):
@@ -91,7 +128,11 @@ class Holding:
     def _beat(self) -> None:
         with self._guard:
             study, name, held = self._study, self._name, dict(self._held)
-        workers.seen(self._database, self._worker, study=name, trials=len(held))
+            whole, busy = self._whole, len(held) + self._followed
+        workers.seen(self._database, self._worker, study=name, trials=busy)
+        if whole is not None:
+            with contextlib.suppress(NotFound):
+                holds.renew(self._database, whole, self._worker, self._lease_seconds)
         if not held:
             return
         try:

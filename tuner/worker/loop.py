@@ -16,31 +16,25 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from tuner import objectives
+from tuner.analysis.gradient_check import GradientCheck, check_gradient
 from tuner.definition import StudyDefinition
-from tuner.errors import Conflict, DatabaseUnavailable, NotFound, TunerError
-from tuner.objectives import Objective
-from tuner.service import workers
+from tuner.errors import Conflict, DatabaseUnavailable, LeaseLost, NotFound, TunerError
+from tuner.objectives import Objective, start
+from tuner.service import gradient_check, search, workers
 from tuner.service.report import append_points
 from tuner.service.tell import Ending, tell
 from tuner.service.workers import Work
 from tuner.storage.database import Database
 from tuner.trial import Lease
+from tuner.worker import pace
 from tuner.worker.evaluation import Pass, Run, passes
 from tuner.worker.holding import Holding
+from tuner.worker.search import Hands, Search
 from tuner.worker.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-REPORT_EVERY = 2.0
-"""Seconds between two reports of what is still running."""
-
-CHUNK_SECONDS = 0.1
-"""About how long a worker descends before it looks up: at the time, at its leases, at a wish that it stop."""
-
-FIRST_CHUNK = 1
-"""Steps before a worker looks up for the first time: nobody knows yet how long one takes."""
 
 DRAINING_SHARE = 0.6
 """The share of the grace period in which running work may finish; the rest is for giving it back."""
@@ -93,7 +87,7 @@ class Worker:
 
     def give_back(self) -> None:
         """Release what is held and sign off at once, from another thread: for a worker that cannot look up."""
-        self._holding.release()
+        self._holding.release_all()
         workers.dismiss(self._database, self.id)
 
     def __enter__(self) -> Self:
@@ -119,7 +113,7 @@ class Worker:
             logger.warning("the worker could not sign off: %s", away)
 
     def work_once(self) -> bool:
-        """Take one batch and run it; whether there was one.
+        """Take what there is to do for a study, and do it; whether there was anything.
 
         Raises:
             DatabaseUnavailable: the worker is to stop, and the database is away.
@@ -127,11 +121,18 @@ class Worker:
         for name in self._patiently(self._candidates):
             try:
                 work = self._patiently(lambda name=name: self._take(name))  # type: ignore[misc]
+                if work.task == "check":
+                    self._check(work)
+                    work = self._patiently(lambda name=name: self._take(name))  # type: ignore[misc]
             except (NotFound, Conflict):  # deleted since it was listed
                 continue
-            if work.trials:
+            if work.task == "search":
+                self._search(work)
+            elif work.task == "trials":
                 self._do(work)
-                return True
+            else:
+                continue
+            return True
         return False
 
     def _candidates(self) -> Sequence[str]:
@@ -141,6 +142,46 @@ class Worker:
 
     def _take(self, name: str) -> Work:
         return workers.take(self._database, name, worker=self.id, lease_seconds=self._lease_seconds)
+
+    def _check(self, work: Work) -> None:
+        """Check the gradient of a study before its first trial.
+
+        Raises:
+            NotFound, LeaseLost: the study is gone, or somebody else's.
+        """
+        self._holding.hold(work.study, work.definition.name)
+        choice = work.definition.objective
+        assert choice is not None  # noqa: S101 (only studies with an objective are served)
+        found: GradientCheck | str
+        try:
+            objective = self._objective(work.definition)
+            found = check_gradient(objective, start(objective, choice.initial_seed), seed=choice.initial_seed)
+        except TunerError as error:
+            # Its trials will say so, each of them.
+            found = str(error)
+        self._patiently(lambda: gradient_check.record(self._database, work.study, self.id, found))
+        self._holding.forget()
+
+    def _search(self, work: Work) -> None:
+        """Carry out the plan of a study, to its end or to the end of this worker's time."""
+        self._holding.hold(work.study, work.definition.name)
+        hands = Hands(
+            advance=lambda step: self._patiently(lambda: search.advance(self._database, work.study, self.id, step)),
+            is_over=self._is_over,
+            follows=self._holding.follow,
+            run_chosen=lambda: self._run_chosen(work),
+        )
+        try:
+            known = self._patiently(lambda: search.read(self._database, work.study))
+            try:
+                objective = self._objective(work.definition)
+            except TunerError as error:
+                hands.advance(search.Step(stopped=str(error), let_go=True))
+            else:
+                Search(known, objective, hands).run()
+        except (NotFound, LeaseLost) as error:
+            logger.info("the search of %s ends here: %s", work.definition.name, error)
+        self._holding.forget()
 
     def _do(self, work: Work) -> None:
         """Run a batch to its end, or to the end of this worker's time."""
@@ -161,6 +202,18 @@ class Worker:
             queue.extendleft(reversed(self._run(work, objective, trials, wasted)))
         self._holding.release()
 
+    def _run_chosen(self, work: Work) -> None:
+        """Run the trials that users enqueued in a study that is searched."""
+        while not self._is_over():
+            chosen = self._patiently(
+                lambda: workers.take_chosen(
+                    self._database, work.study, worker=self.id, lease_seconds=self._lease_seconds
+                )
+            )
+            if chosen.task == "nothing":
+                return
+            self._do(chosen)
+
     def _run(self, work: Work, objective: Objective, trials: Pass, wasted: Counter[int]) -> list[Pass]:
         """Run a pass, tell whoever ends; what is to be run again one by one, because one of them failed.
 
@@ -171,8 +224,8 @@ class Worker:
             run = Run(objective, work.definition.objective.initial_seed, trials)
         except TunerError as error:
             return self._fail(work, trials, trials.leases, error, wasted)
-        steps = FIRST_CHUNK
-        report_at = time.monotonic() + REPORT_EVERY
+        steps = pace.FIRST_CHUNK
+        report_at = time.monotonic() + pace.REPORT_EVERY
         while True:
             began = time.monotonic()
             try:
@@ -181,13 +234,13 @@ class Worker:
                 wasted.update({lease.number: run.spent(lease) for lease in run.open})
                 return self._fail(work, trials, run.open, error, wasted)
             now = time.monotonic()
-            steps = _next_chunk(steps, now - began)
+            steps = pace.next_chunk(steps, now - began)
             run.drop(self._holding.lost())
             ends = not running or self._is_over()
             if ends or now >= report_at:
                 self._tell(work, [_with(ending, wasted) for ending in run.endings()])
                 self._report(work, run)
-                report_at = time.monotonic() + REPORT_EVERY
+                report_at = time.monotonic() + pace.REPORT_EVERY
             if ends:
                 return []
 
@@ -269,15 +322,6 @@ class Worker:
             time.sleep(min(seconds, max(0.0, self._drained_by - time.monotonic()), 0.5))
         else:
             self._stopping.wait(seconds)
-
-
-def _next_chunk(steps: int, seconds: float) -> int:
-    """Steps to run before looking up again, from how long the last ones took: near `CHUNK_SECONDS`, in few jumps."""
-    if seconds < CHUNK_SECONDS / 16:
-        return 8 * steps
-    if seconds < CHUNK_SECONDS / 2:
-        return 2 * steps
-    return max(1, steps // 2) if seconds > 2 * CHUNK_SECONDS else steps
 
 
 def _with(ending: Ending, wasted: Counter[int]) -> Ending:

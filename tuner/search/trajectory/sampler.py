@@ -1,0 +1,64 @@
+"""Trajectory search as a sampler: what it can search, and a study's definition as its task."""
+
+from typing import ClassVar
+
+from tuner.definition import Choices, FloatRange, IntRange, Parameter, SearchSpace, StudyDefinition
+from tuner.errors import FieldError, InvalidInput
+from tuner.search.sampler import Planner, is_fixed
+from tuner.search.trajectory.planner import plan
+from tuner.search.trajectory.requests import Plan, Task
+
+
+class TrajectorySearch(Planner):
+    """Follows rates from their measured limit down, continues the promising ones, and drops the others early."""
+
+    trades_off: ClassVar[bool] = True
+
+    def check(self, space: SearchSpace) -> None:
+        """Refuse what is no search for a constant rate and a number of steps alone."""
+        problems = []
+        if not _is(space.get("learning_rate"), FloatRange):
+            problems.append(FieldError("name", "trajectory searches a learning_rate of type float"))
+        if not _is(space.get("steps"), IntRange):
+            problems.append(FieldError("name", "trajectory searches steps of type int"))
+        problems += [
+            FieldError("name", f"trajectory searches learning_rate and steps: fix {name}, or choose tpe")
+            for name, parameter in space.items()
+            if name not in {"learning_rate", "steps"} and not is_fixed(parameter)
+        ]
+        if problems:
+            raise InvalidInput(*problems)
+
+    def plan(self, task: Task) -> Plan:
+        """The requests of a search."""
+        return plan(task)
+
+
+def task_of(definition: StudyDefinition, *, probes: bool) -> Task:
+    """What a study's plan is to search, with what means; ``probes`` says whether the curvature can be measured."""
+    space = definition.search_space
+    rates, steps = _bounds(space["learning_rate"]), _bounds(space["steps"])
+    return Task(
+        low=float(rates[0]),
+        high=float(rates[1]),
+        fewest_steps=int(steps[0]),
+        most_steps=int(steps[1]),
+        evaluations=definition.budget.gradient_evaluations,
+        trials=definition.budget.trials,
+        target=definition.goal.target,
+        front=definition.goal.is_trade_off,
+        probes=probes,
+        seed=definition.sampler.seed,
+    )
+
+
+def _is(parameter: Parameter | None, kind: type[FloatRange] | type[IntRange]) -> bool:
+    return parameter is not None and (isinstance(parameter, kind) or is_fixed(parameter))
+
+
+def _bounds(parameter: Parameter) -> tuple[float, float]:
+    if isinstance(parameter, Choices):
+        [choice] = parameter.choices
+        assert isinstance(choice, int | float)  # noqa: S101 (a rate and a step count are numbers)
+        return choice, choice
+    return parameter.low, parameter.high

@@ -1,0 +1,408 @@
+"""Carries out the plan of a trajectory search: asks it what comes next, descends, writes down what came of it.
+
+The plan is asked anew from its beginning by every worker that takes the study up, and answered from what is stored for
+as long as that suffices; the first request that it does not answer is where the search stands. So nothing of a plan is
+stored, and a worker that was killed costs at most what it had not reported.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from tuner.analysis import stability
+from tuner.descent import RULES, Descent, Row
+from tuner.errors import TunerError
+from tuner.objectives import Objective, start
+from tuner.search import planner_of
+from tuner.search.trajectory import Limit, Pass, Probe, Run, Trajectory
+from tuner.search.trajectory.sampler import task_of
+from tuner.service import search as stored
+from tuner.service.report import NewPoints
+from tuner.service.search import Granted, Measured, Progress, Standing, Step, Wanted
+from tuner.service.tell import Ending
+from tuner.storage.trials import MAX_LOST_LEASES
+from tuner.worker import pace
+from tuner.worker.rates import LOSS, VALIDATION, Judge, Rate, known_rates
+
+SEARCHED = "the search is over: following any rate further, or another one, is not worth what it takes"
+
+PROBE_TOLERANCE = 0.05
+"""The relative error of the measured curvature: the plan looks above and below the limit anyway."""
+
+PROBE_EVALUATIONS = 40
+"""Gradient evaluations that a probe may take."""
+
+PROBE_SHARE = 4
+"""A probe takes at most one part in so many of what is left of the budget."""
+
+GROUP_BYTES = 256 * 2**20
+"""Memory that the parameters of rates that descend together may take."""
+
+CHECKPOINT_BYTES = 32 * 2**20
+"""Checkpoints that are larger together are written only where a stretch ends, not with every report."""
+
+_PARAMETER_ARRAYS = 10
+"""Arrays of the parameters' shape that a descent and its checkpoint hold at a time."""
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What a search needs of the worker that carries it out.
+
+    advance: writes a step, however long the database is away. is_over: whether the worker's time is over. follows: is
+    told how many rates are followed. run_chosen: runs the trials that users enqueued.
+    """
+
+    advance: Callable[[Step], Standing]
+    is_over: Callable[[], bool]
+    follows: Callable[[int], None]
+    run_chosen: Callable[[], None]
+
+
+class Ended(Exception):
+    """The search goes no further, here and now."""
+
+
+class Search:
+    """One study's search, as far as this worker carries it out.
+
+    Args:
+        known: what is stored of it.
+        objective: of the study.
+        hands: the worker's.
+    """
+
+    def __init__(self, known: stored.Search, objective: Objective, hands: Hands) -> None:
+        self._definition = definition = known.definition
+        self._objective = objective
+        self._hands = hands
+        self._fixed = {
+            name: value for name, value in definition.fixed_parameters.items() if name not in {"learning_rate", "steps"}
+        }
+        self._rule = RULES[str(self._fixed.get("update_rule", "gradient_descent"))]
+        size = self._fixed.get("batch_size")
+        self._batch_size = int(size) if isinstance(size, int) else None
+        self._task = task_of(definition, probes=self._limit_of(1.0) is not None)
+        self._judge = Judge(definition.goal, self._task, sampled=self._batch_size is not None)
+        self._rates = known_rates(known.followed)
+        self._measured = known.measured
+        self._left = known.left
+        self._pending: list[Progress] = []
+
+    def run(self) -> None:
+        """Carry the plan out, to its end or to the end of what the study or the worker may do.
+
+        Raises:
+            StudyNotFound, LeaseLost: the study is gone, or somebody else's.
+        """
+        planner = planner_of(self._definition)
+        assert planner is not None  # noqa: S101 (the study was taken for its plan)
+        plan = planner.plan(self._task)
+        try:
+            request = next(plan)
+            while True:
+                answer = self._probe() if isinstance(request, Probe) else self._pass(request)
+                request = plan.send(answer)
+        except StopIteration:
+            self._close(completed=SEARCHED)
+        except Ended:
+            pass
+
+    # What the plan asks for
+
+    def _probe(self) -> Limit:
+        """The rate at which descents become unstable at the start; measured once in a study."""
+        if self._measured is None:
+            measured = self._measure()
+            self._measured = measured.result
+            self._write(Step(measured=measured))
+        limit = self._measured.get("limit")
+        return Limit(limit if isinstance(limit, float) else None)
+
+    def _measure(self) -> Measured:
+        most = PROBE_EVALUATIONS if self._left is None else min(PROBE_EVALUATIONS, self._left // PROBE_SHARE)
+        choice = self._definition.objective
+        assert choice is not None  # noqa: S101 (it is registered)
+        try:
+            found = stability.measure(
+                self._objective,
+                start(self._objective, choice.initial_seed),
+                seed=choice.initial_seed,
+                most_evaluations=most,
+                tolerance=PROBE_TOLERANCE,
+            )
+        except TunerError as error:
+            # The trials will say so, each of them.
+            return Measured({"at": "start", "limit": None, "reason": str(error)}, 0)
+        limit = None if found.largest is None else self._limit_of(found.largest)
+        curvature = asdict(found)
+        return Measured({"at": "start", "limit": limit, **curvature}, curvature.pop("gradient_evaluations"))
+
+    def _limit_of(self, curvature: float) -> float | None:
+        settings = {name: float(self._fixed[name]) for name in self._rule.settings if name in self._fixed}  # type: ignore[arg-type]
+        return stability.limit(self._rule.name, settings, curvature)
+
+    def _pass(self, request: Pass) -> list[Trajectory]:
+        """Follow the rates of a pass as far as it says, and no further than the study has means for."""
+        wanted = {run.learning_rate for run in request.runs} | set(request.keep)
+        done = [rate for rate in self._rates.values() if rate.open and rate.learning_rate not in wanted]
+        refused: set[float] = set()
+        while todo := [run for run in request.runs if run.learning_rate not in refused and not self._knows(run)]:
+            standing = self._write(Step(endings=self._end(done), wanted=[self._wanted(run) for run in todo]))
+            done = []
+            self._heed(standing)
+            granted = list(zip(todo, standing.granted, strict=True))
+            refused |= {run.learning_rate for run, grant in granted if grant is None}
+            self._follow([(run, grant) for run, grant in granted if grant is not None])
+            if any(grant is None and self._rate(run).open for run, grant in granted):
+                # What may go on and does not lacks evaluations; what is new may lack a trial.
+                self._close()
+                raise Ended
+        if done:
+            self._heed(self._write(Step(endings=self._end(done))))
+        answers = [self._answer(run) for run in request.runs if self._ends(run) is not None]
+        if not answers:
+            self._close(completed=self._why_nothing())
+            raise Ended
+        return answers
+
+    def _knows(self, run: Run) -> bool:
+        rate = self._rate(run)
+        return rate.failed or self._judge.end_of(run, rate) is not None
+
+    def _ends(self, run: Run) -> int | None:
+        rate = self._rate(run)
+        return None if rate.failed else self._judge.end_of(run, rate)
+
+    def _answer(self, run: Run) -> Trajectory:
+        rate, last = self._rate(run), self._ends(run)
+        assert last is not None  # noqa: S101 (the caller has asked)
+        rate.position = last
+        if self._batch_size is not None and last == run.steps:
+            rate.full.add(last)
+        return self._judge.trajectory(rate, last)
+
+    def _rate(self, run: Run) -> Rate:
+        return self._rates.setdefault(run.learning_rate, Rate(float(run.learning_rate)))
+
+    def _wanted(self, run: Run) -> Wanted:
+        """What a run takes. One whose checkpoint is behind its curve first catches up, without its ceiling."""
+        rate = self._rate(run)
+        first = rate.stands_at
+        last = rate.position if first < rate.position else run.steps
+        return Wanted(
+            rate.learning_rate,
+            first,
+            last,
+            rate.opening,
+            number=rate.number if rate.open else None,
+            after=rate.number if not rate.open and rate.number is not None else None,
+        )
+
+    def _heed(self, standing: Standing) -> None:
+        """Go no further where the study does not.
+
+        Raises:
+            Ended: it does not.
+        """
+        if self._hands.is_over() or standing.state == "paused":
+            self._write(Step(let_go=True))
+        elif standing.state != "active" or standing.over is not None:
+            self._close()
+        else:
+            if standing.chosen:
+                self._hands.run_chosen()
+            return
+        raise Ended
+
+    def _close(self, completed: str | None = None) -> None:
+        """Tell what is still followed. The study completes, unless a user stopped it."""
+        rates = [rate for rate in self._rates.values() if rate.open]
+        reason = completed or "the budget has no room for anything further"
+        self._write(
+            Step(endings=self._end(rates), may_go_on=completed is None, completed=reason, let_go=True),
+        )
+
+    def _end(self, rates: Iterable[Rate]) -> list[Ending]:
+        """The results of rates that are followed no further."""
+        endings = []
+        for rate in rates:
+            rate.open = False
+            endings.append(self._judge.ending(rate))
+        return endings
+
+    def _why_nothing(self) -> str:
+        failed = sum(rate.failed for rate in self._rates.values())
+        return f"every one of {failed} rates failed" if failed else "the budget has no room for another rate"
+
+    def _write(self, step: Step) -> Standing:
+        pending, self._pending = self._pending, []
+        standing = self._hands.advance(replace(step, progress=[*pending, *step.progress]))
+        self._left = standing.left
+        for rate in self._rates.values():
+            if rate.number in standing.gone:
+                rate.open, rate.failed = False, True
+        self._hands.follows(sum(rate.open for rate in self._rates.values()))
+        return standing
+
+    # Descents
+
+    def _follow(self, granted: Sequence[tuple[Run, Granted]]) -> None:
+        """Descend as far as it is granted. A rate that the next loss would quarantine does so alone, and last."""
+        legs = []
+        for run, grant in granted:
+            rate = self._rate(run)
+            rate.number, rate.attempt, rate.open = grant.number, grant.attempt, True
+            catches_up = rate.stands_at < rate.position
+            legs.append(_Leg(rate, grant.last_step, math.inf if catches_up else self._judge.ceiling(run)))
+        together = [leg for leg in legs if leg.rate.lost_leases < MAX_LOST_LEASES - 1]
+        most = max(1, GROUP_BYTES // (8 * _PARAMETER_ARRAYS * self._objective.dimension))
+        groups = [together[first : first + most] for first in range(0, len(together), most)]
+        groups += [[leg] for leg in legs if leg.rate.lost_leases >= MAX_LOST_LEASES - 1]
+        for group in groups:
+            self._descend(group)
+
+    def _descend(self, legs: list["_Leg"]) -> None:
+        """Run these together; one by one where the objective fails, since nobody knows which of them it was."""
+        try:
+            descent = self._descent(legs)
+        except TunerError as error:
+            self._fail(legs, error, [0] * len(legs))
+            return
+        reports = [_Reports(leg, descent, row) for row, leg in enumerate(legs)]
+        steps = pace.FIRST_CHUNK
+        report_at = time.monotonic() + pace.REPORT_EVERY
+        running = True
+        while running:
+            began = time.monotonic()
+            try:
+                running = descent.advance(steps) > 0
+            except TunerError as error:
+                self._fail(legs, error, [report.unreported for report in reports])
+                return
+            now = time.monotonic()
+            steps = pace.next_chunk(steps, now - began)
+            if running and (now >= report_at or self._hands.is_over()):
+                self._report(descent, reports)
+                report_at = time.monotonic() + pace.REPORT_EVERY
+        for report in reports:
+            self._pending.append(report.news(with_checkpoint=True))
+            if self._batch_size is not None and report.ran_its_steps:
+                report.leg.rate.full.add(report.leg.last_step)
+
+    def _report(self, descent: Descent, reports: Sequence["_Reports"]) -> None:
+        """Write what has come since the last report.
+
+        Raises:
+            Ended: the study, or the worker's time, is over.
+        """
+        size = sum(8 * 3 * self._objective.dimension for _ in reports)
+        over = self._hands.is_over()
+        progress = [report.news(with_checkpoint=over or size <= CHECKPOINT_BYTES) for report in reports]
+        standing = self._write(Step(progress=progress, let_go=over))
+        if over:
+            raise Ended
+        for report in reports:
+            if not report.leg.rate.open:
+                descent.stop(report.row)
+        if standing.over is not None:
+            self._pending += [report.news(with_checkpoint=True) for report in reports]
+            self._close()
+            raise Ended
+
+    def _descent(self, legs: Sequence["_Leg"]) -> Descent:
+        choice = self._definition.objective
+        assert choice is not None  # noqa: S101 (it is registered)
+        rows = [
+            replace(
+                Row.of({**self._fixed, "learning_rate": leg.rate.learning_rate}, self._rule, steps=leg.last_step),
+                ceiling=leg.ceiling,
+            )
+            for leg in legs
+        ]
+        return Descent(
+            self._objective,
+            rows,
+            update_rule=self._rule.name,
+            batch_size=self._batch_size,
+            initial_seed=choice.initial_seed,
+            seed=choice.initial_seed,
+            checkpoints=[leg.rate.checkpoint for leg in legs],
+            ceilings_on="validation" if self._judge.validates else "loss",
+        )
+
+    def _fail(self, legs: list["_Leg"], error: TunerError, spent: Sequence[int]) -> None:
+        """Let a rate that was alone fail; of several each is run alone, and what they took is charged."""
+        if len(legs) > 1:
+            for leg, evaluations in zip(legs, spent, strict=True):
+                self._pending.append(Progress(_number(leg.rate), leg.rate.attempt, max(leg.rate.steps, 0), evaluations))
+            for leg in legs:
+                self._descend([leg])
+            return
+        [leg], [evaluations] = legs, spent
+        leg.rate.open, leg.rate.failed = False, True
+        ending = Ending(
+            _number(leg.rate), leg.rate.attempt, "failed", reason=str(error), gradient_evaluations=evaluations
+        )
+        self._write(Step(endings=[ending]))
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """A rate, and the step up to which it is to be followed now."""
+
+    rate: Rate
+    last_step: int
+    ceiling: float
+
+
+class _Reports:
+    """What of a leg has been written down."""
+
+    def __init__(self, leg: _Leg, descent: Descent, row: int) -> None:
+        self.leg = leg
+        self.row = row
+        self._descent = descent
+        self._charged = 0
+        self._validated_to = int(leg.rate.validation[0][-1]) if len(leg.rate.validation[0]) else -1
+
+    @property
+    def unreported(self) -> int:
+        """Gradient evaluations since the last report."""
+        return self._descent.result(self.row).gradient_evaluations - self._charged
+
+    @property
+    def ran_its_steps(self) -> bool:
+        return self.leg.rate.steps >= self.leg.last_step
+
+    def news(self, *, with_checkpoint: bool) -> Progress:
+        """What has come since the last time; the rate knows it from now on."""
+        rate = self.leg.rate
+        known = rate.steps
+        loss = self._descent.loss_curve(self.row, known + 1)
+        validation = self._descent.validation_curve(self.row, self._validated_to + 1)
+        rate.grow(loss.steps, loss.values)
+        rate.grow_validation(validation.steps, validation.values)
+        if len(validation.steps):
+            self._validated_to = int(validation.steps[-1])
+        result = self._descent.result(self.row)
+        evaluations, self._charged = result.gradient_evaluations - self._charged, result.gradient_evaluations
+        checkpoint = None
+        if with_checkpoint and result.checkpoint is not None:
+            rate.checkpoint = result.checkpoint
+            checkpoint = result.checkpoint.step, result.checkpoint.to_bytes()
+        points = ((LOSS, loss), (VALIDATION, validation))
+        return Progress(
+            _number(rate),
+            rate.attempt,
+            max(rate.steps, 0),
+            evaluations,
+            [NewPoints(metric, curve.steps, curve.values) for metric, curve in points if len(curve.steps)],
+            checkpoint,
+        )
+
+
+def _number(rate: Rate) -> int:
+    assert rate.number is not None  # noqa: S101 (it has a trial)
+    return rate.number
