@@ -31,6 +31,7 @@ NAMES = [
         marks=pytest.mark.skipif(kind.missing is not None, reason=f"{name} needs the extra {kind.missing}"),
     )
     for name, kind in SAMPLERS.items()
+    if not kind.plans
 ]
 
 SPACES: Mapping[str, Mapping[str, Any]] = {
@@ -221,7 +222,7 @@ def test_nothing_asked_nothing_given(name: str) -> None:
 
 def test_a_history_is_not_looked_at_by_samplers_that_say_so() -> None:
     for name, kind in SAMPLERS.items():
-        if not kind.learns:
+        if not kind.learns and not kind.plans:
             definition = quick(name)
             history, _ = run(definition, descent_loss, 8, batch=4)
             assert suggest(definition, History(history, {}), [8, 9]) == suggest(definition, History([], {}), [8, 9])

@@ -31,14 +31,18 @@ class Bowl:
 
 @register("slow_bowl")
 class SlowBowl(Bowl):
-    """x², after a while."""
+    """x², after a while; the first few calls are quick."""
 
-    def __init__(self, seconds: float = 0.01, log: str = "") -> None:
+    def __init__(self, seconds: float = 0.01, log: str = "", quick: int = 0) -> None:
         super().__init__(log)
         self.seconds = seconds
+        self.quick = quick
 
     def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
-        time.sleep(self.seconds)
+        if self.quick:
+            self.quick -= 1
+        else:
+            time.sleep(self.seconds)
         return super().value_and_gradient(parameters)
 
 
@@ -66,13 +70,16 @@ class CrookedBowl(Bowl):
 
 @register("leaving_bowl")
 class LeavingBowl(Bowl):
-    """Takes the whole process for its own."""
+    """Takes the whole process for its own, where |x| is at least ``rim``."""
 
-    def __init__(self, politely: bool = True) -> None:
+    def __init__(self, politely: bool = True, rim: float = 0.0) -> None:
         super().__init__()
         self.politely = politely
+        self.rim = rim
 
     def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        if np.all(np.abs(parameters) < self.rim):
+            return super().value_and_gradient(parameters)
         if self.politely:
             sys.exit(0)
         raise KeyboardInterrupt

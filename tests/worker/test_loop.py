@@ -21,7 +21,7 @@ from tuner.objectives import create
 from tuner.service import studies, trials
 from tuner.storage.database import Database
 from tuner.trial import Outcome, TrialState
-from tuner.worker import ThisProcess, Worker, loop
+from tuner.worker import ThisProcess, Worker, loop, pace
 
 STABILITY_LIMIT = 0.7755
 
@@ -123,14 +123,29 @@ def test_an_objective_that_would_leave_fails_its_trials(database: Database) -> N
 
 
 def test_trials_that_end_their_worker_in_disorder_are_quarantined(database: Database) -> None:
-    settings = {"politely": False}
-    studies.create(database, definition("leaving", "leaving_bowl", settings=settings, budget={"trials": 2}))
+    # Harmless at the start x = 1, and not where a rate of 3 leads.
+    settings = {"politely": False, "rim": 2.0}
+    space = fixed(3.0, 10)
+    studies.create(
+        database, definition("leaving", "leaving_bowl", settings=settings, search_space=space, budget={"trials": 2})
+    )
     # Together twice, and then each by itself.
     for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
             work_off(database, "leaving")
     assert study_of(database, "leaving").state == "completed"
     assert all(trial.quarantined for trial in trials_of(database, "leaving"))
+
+
+def test_a_study_that_ends_every_worker_before_it_has_begun_is_stopped(database: Database) -> None:
+    settings = {"politely": False}
+    studies.create(database, definition("leaving", "leaving_bowl", settings=settings, budget={"trials": 2}))
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            work_off(database, "leaving")
+    study = work_off(database, "leaving")
+    assert (study.state, study.spent.trials) == ("stopped", 0)
+    assert study.state_reason == "its objective has ended 3 workers before any trial was begun"
 
 
 def test_studies_are_served_in_turn(database: Database) -> None:
@@ -147,8 +162,8 @@ def test_studies_are_served_in_turn(database: Database) -> None:
 
 
 def test_a_long_run_reports_its_curve_and_keeps_its_lease(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "REPORT_EVERY", 0.2)
-    monkeypatch.setattr(loop, "CHUNK_SECONDS", 0.05)
+    monkeypatch.setattr(pace, "REPORT_EVERY", 0.2)
+    monkeypatch.setattr(pace, "CHUNK_SECONDS", 0.05)
     settings = {"seconds": 0.01}
     studies.create(
         database,

@@ -24,8 +24,8 @@ from tuner.storage.curves import Curve, CurveBlock
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import FOLLOWED, TrialRecord
 
-CURVATURE = "probe"
-"""The kind of measurement that a probe is stored as."""
+CURVATURE, START = "probe", "start"
+"""Kinds of measurements: what a probe found, and the loss and gradient at x_0, from which every rate goes on."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Followed:
 class Search:
     """What is stored of a search.
 
-    measured: the latest result of its probe, None where there is none yet. left: gradient evaluations that the budget
-    still allows; None is no limit.
+    measured: the latest result of each kind, `CURVATURE` and `START`, where there is one. left: gradient evaluations
+    that the budget still allows; None is no limit.
     """
 
     definition: StudyDefinition
     followed: Sequence[Followed]
-    measured: Mapping[str, Any] | None
+    measured: Mapping[str, Any]
     left: int | None
 
 
@@ -73,12 +73,16 @@ def read(database: Database, name: str) -> Search:
         known = [record for record in trials.page(connection, study.id) if record.followed]
         grown = curves.read_many(connection, [(record.id, record.attempt) for record in known])
         standing = checkpoints.read(connection, [record.id for record in known])
-        probes = measurements.read(connection, study.id, CURVATURE)
+        measured = {
+            kind: found[-1].result
+            for kind in (CURVATURE, START)
+            if (found := measurements.read(connection, study.id, kind))
+        }
         definition = definition_of(study)
         return Search(
             definition,
             [_followed(record, grown.get(record.id, {}), standing.get(record.id)) for record in known],
-            probes[-1].result if probes else None,
+            measured,
             budget.allowance(definition, study).evaluations,
         )
 
@@ -140,8 +144,9 @@ class Granted:
 
 @dataclass(frozen=True)
 class Measured:
-    """The result of a probe, and what it took."""
+    """A measurement of one of the kinds, and what it took."""
 
+    kind: str
     result: Mapping[str, Any]
     gradient_evaluations: int
 
@@ -270,7 +275,7 @@ def _write_measured(study: OpenStudy, measured: Measured) -> None:
     measurements.add(
         study.connection,
         study.record.id,
-        CURVATURE,
+        measured.kind,
         dict(measured.result),
         gradient_evaluations=measured.gradient_evaluations,
         moment=study.moment,

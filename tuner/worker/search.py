@@ -5,15 +5,19 @@ as long as that suffices; the first request that it does not answer is where the
 stored, and a worker that was killed costs at most what it had not reported.
 """
 
+import base64
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from tuner.analysis import stability
-from tuner.descent import RULES, Descent, Row
+from tuner.descent import RULES, Checkpoint, Descent, Row
 from tuner.errors import TunerError
-from tuner.objectives import Objective, start
+from tuner.objectives import Objective, evaluate, start
 from tuner.search import planner_of
 from tuner.search.trajectory import Limit, Pass, Probe, Run, Trajectory
 from tuner.search.trajectory.sampler import task_of
@@ -22,19 +26,23 @@ from tuner.service.report import NewPoints
 from tuner.service.search import Granted, Measured, Progress, Standing, Step, Wanted
 from tuner.service.tell import Ending
 from tuner.storage.trials import MAX_LOST_LEASES
+from tuner.trial import encode_float
 from tuner.worker import pace
 from tuner.worker.rates import LOSS, VALIDATION, Judge, Rate, known_rates
 
 SEARCHED = "the search is over: following any rate further, or another one, is not worth what it takes"
 
-PROBE_TOLERANCE = 0.05
+PROBE_TOLERANCE = 0.1
 """The relative error of the measured curvature: the plan looks above and below the limit anyway."""
 
-PROBE_EVALUATIONS = 40
+PROBE_EVALUATIONS = 30
 """Gradient evaluations that a probe may take."""
 
 PROBE_SHARE = 4
 """A probe takes at most one part in so many of what is left of the budget."""
+
+START_BYTES = 2**20
+"""A start of more parameters is not stored with its gradient: whoever takes the search up evaluates it again."""
 
 GROUP_BYTES = 256 * 2**20
 """Memory that the parameters of rates that descend together may take."""
@@ -75,7 +83,9 @@ class Search:
 
     def __init__(self, known: stored.Search, objective: Objective, hands: Hands) -> None:
         self._definition = definition = known.definition
-        self._objective = objective
+        choice = definition.objective
+        assert choice is not None  # noqa: S101 (it is registered)
+        self._objective, self._initial_seed = objective, choice.initial_seed
         self._hands = hands
         self._fixed = {
             name: value for name, value in definition.fixed_parameters.items() if name not in {"learning_rate", "steps"}
@@ -86,7 +96,8 @@ class Search:
         self._task = task_of(definition, probes=self._limit_of(1.0) is not None)
         self._judge = Judge(definition.goal, self._task, sampled=self._batch_size is not None)
         self._rates = known_rates(known.followed)
-        self._measured = known.measured
+        self._measured = dict(known.measured)
+        self._origin: Checkpoint | None = None
         self._left = known.left
         self._pending: list[Progress] = []
 
@@ -100,6 +111,7 @@ class Search:
         assert planner is not None  # noqa: S101 (the study was taken for its plan)
         plan = planner.plan(self._task)
         try:
+            self._begin()
             request = next(plan)
             while True:
                 answer = self._probe() if isinstance(request, Probe) else self._pass(request)
@@ -113,31 +125,56 @@ class Search:
 
     def _probe(self) -> Limit:
         """The rate at which descents become unstable at the start; measured once in a study."""
-        if self._measured is None:
-            measured = self._measure()
-            self._measured = measured.result
-            self._write(Step(measured=measured))
-        limit = self._measured.get("limit")
+        if stored.CURVATURE not in self._measured:
+            self._keep(self._measure())
+        limit = self._measured[stored.CURVATURE].get("limit")
         return Limit(limit if isinstance(limit, float) else None)
+
+    def _begin(self) -> None:
+        """Evaluate the start x_0, once for all rates. By mini-batches the first step of each needs its own."""
+        if self._batch_size is not None:
+            return
+        known = self._measured.get(stored.START, {}).get("checkpoint")
+        if known is not None:
+            self._origin = Checkpoint.from_bytes(base64.b64decode(known))
+            return
+        if self._left == 0:
+            return
+        try:
+            parameters = start(self._objective, self._initial_seed)
+            with np.errstate(all="ignore"):
+                values, gradients = evaluate(self._objective, parameters[np.newaxis])
+        except TunerError:
+            # The trials will say so, each of them.
+            return
+        state = {name: np.zeros_like(parameters) for name in self._rule.state}
+        self._origin = Checkpoint(0, parameters, state, float(values[0]), gradients[0])
+        found: dict[str, Any] = {"loss": encode_float(float(values[0]))}
+        if parameters.nbytes <= START_BYTES:
+            found["checkpoint"] = base64.b64encode(self._origin.to_bytes()).decode()
+        self._keep(Measured(stored.START, found, 1))
+
+    def _keep(self, measured: Measured) -> None:
+        self._measured[measured.kind] = measured.result
+        self._heed(self._write(Step(measured=measured)))
 
     def _measure(self) -> Measured:
         most = PROBE_EVALUATIONS if self._left is None else min(PROBE_EVALUATIONS, self._left // PROBE_SHARE)
-        choice = self._definition.objective
-        assert choice is not None  # noqa: S101 (it is registered)
         try:
             found = stability.measure(
                 self._objective,
-                start(self._objective, choice.initial_seed),
-                seed=choice.initial_seed,
+                start(self._objective, self._initial_seed),
+                seed=self._task.seed,
                 most_evaluations=most,
                 tolerance=PROBE_TOLERANCE,
             )
         except TunerError as error:
             # The trials will say so, each of them.
-            return Measured({"at": "start", "limit": None, "reason": str(error)}, 0)
+            return Measured(stored.CURVATURE, {"at": "start", "limit": None, "reason": str(error)}, 0)
         limit = None if found.largest is None else self._limit_of(found.largest)
         curvature = asdict(found)
-        return Measured({"at": "start", "limit": limit, **curvature}, curvature.pop("gradient_evaluations"))
+        evaluations = curvature.pop("gradient_evaluations")
+        return Measured(stored.CURVATURE, {"at": "start", "limit": limit, **curvature}, evaluations)
 
     def _limit_of(self, curvature: float) -> float | None:
         settings = {name: float(self._fixed[name]) for name in self._rule.settings if name in self._fixed}  # type: ignore[arg-type]
@@ -184,7 +221,10 @@ class Search:
         return self._judge.trajectory(rate, last)
 
     def _rate(self, run: Run) -> Rate:
-        return self._rates.setdefault(run.learning_rate, Rate(float(run.learning_rate)))
+        rate = self._rates.setdefault(run.learning_rate, Rate(float(run.learning_rate)))
+        if rate.checkpoint is None:
+            rate.checkpoint = self._origin
+        return rate
 
     def _wanted(self, run: Run) -> Wanted:
         """What a run takes. One whose checkpoint is behind its curve first catches up, without its ceiling."""
@@ -312,8 +352,6 @@ class Search:
             raise Ended
 
     def _descent(self, legs: Sequence["_Leg"]) -> Descent:
-        choice = self._definition.objective
-        assert choice is not None  # noqa: S101 (it is registered)
         rows = [
             replace(
                 Row.of({**self._fixed, "learning_rate": leg.rate.learning_rate}, self._rule, steps=leg.last_step),
@@ -326,8 +364,8 @@ class Search:
             rows,
             update_rule=self._rule.name,
             batch_size=self._batch_size,
-            initial_seed=choice.initial_seed,
-            seed=choice.initial_seed,
+            initial_seed=self._initial_seed,
+            seed=self._initial_seed,
             checkpoints=[leg.rate.checkpoint for leg in legs],
             ceilings_on="validation" if self._judge.validates else "loss",
         )
