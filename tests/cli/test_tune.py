@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from tests.cli.commands import TUNER, refusal, strict_json, tuner
-from tests.worker.running import BOWLS, eventually, study_of, trials_of
+from tests.worker.running import BOWLS, eventually, measuring, study_of, trials_of
 from tuner.cli.options import read_assignments
 from tuner.cli.tune import read_range
 from tuner.errors import InvalidInput
@@ -27,7 +27,7 @@ def test_json_is_one_strict_document_and_nothing_else(database: Database) -> Non
 
     assert (ran.returncode, ran.stderr) == (0, "")
     assert document["study"] == "line-fit"
-    assert document["trials"] == 60
+    assert 1 <= document["trials"] <= 60
     least_squares: float = create("line_fit", {"seed": 5}).minimum  # type: ignore[attr-defined]
     assert document["best"]["loss"] <= 1.05 * least_squares
     assert document["best"]["learning_rate"] < 0.7755
@@ -36,9 +36,8 @@ def test_json_is_one_strict_document_and_nothing_else(database: Database) -> Non
     assert stored.state == "completed"
     assert stored.best is not None
     assert stored.best.parameters == {name: document["best"][name] for name in ("learning_rate", "steps")}
-    assert document["gradient_evaluations"] == sum(
-        trial.gradient_evaluations for trial in trials_of(database, "line-fit")
-    )
+    in_trials = sum(trial.gradient_evaluations for trial in trials_of(database, "line-fit"))
+    assert document["gradient_evaluations"] == in_trials + measuring(database, "line-fit")
 
 
 def test_the_fewest_steps_to_a_target(database: Database) -> None:

@@ -1,5 +1,6 @@
 """What the descent loop promises: every row its own run, exactly accounted, whatever its company."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,51 @@ def test_a_stopped_row_keeps_what_it_ran_and_costs_no_more() -> None:
     assert (short.outcome, short.steps_run) == (Outcome.RAN_ITS_STEPS, 5)
     assert objective.evaluations == 10 + 21 + 6
     assert len(stopped.loss.values) == 10
+
+
+def test_a_row_is_stopped_at_the_first_step_above_its_ceiling() -> None:
+    """At a rate beyond the limit the loss of a bowl grows by (1 - rate·c)² on every step."""
+    objective = Counting(create("quadratic", {"dimension": 1, "condition_number": 1.0}))
+    free = run(objective, [Row(2.5, 30)]).result(0)
+    ceiling = float(free.loss.values[7])
+    before = objective.evaluations
+    bounded, level, other = (
+        run(objective, [Row(2.5, 30, ceiling=ceiling), Row(2.5, 30, ceiling=1e300), Row(0.5, 30)]).result(row)
+        for row in range(3)
+    )
+    assert (bounded.outcome, bounded.steps_run) == (Outcome.STOPPED, 8)
+    assert bounded.gradient_evaluations == 9
+    np.testing.assert_array_equal(bounded.loss.values, free.loss.values[:9])
+    assert (level.steps_run, other.outcome) == (30, Outcome.RAN_ITS_STEPS)
+    assert objective.evaluations - before == 3 * (9 + 31 + 31)
+    assert bounded.checkpoint is not None
+    # Whoever goes on from above its ceiling does so until the next step.
+    on = run(objective, [Row(2.5, 30, ceiling=ceiling)], checkpoints=[bounded.checkpoint]).result(0)
+    assert (on.outcome, on.steps_run) == (Outcome.STOPPED, 9)
+
+
+def test_a_ceiling_may_bound_what_is_validated() -> None:
+    rows = [Row(0.5, 200)]
+    free = run(learner(), rows).result(0).validation
+    assert free is not None
+    ceiling = float(free.values[40:].min())
+    bounded = run(learner(), [replace(rows[0], ceiling=ceiling)], ceilings_on="validation").result(0)
+    first = int(free.steps[np.flatnonzero((free.values > ceiling) & (free.steps > 0))[0]])
+    assert (bounded.outcome, bounded.steps_run) == (Outcome.STOPPED, first)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("batch_size", [None, 16])
+def test_a_checkpoint_is_read_from_its_bytes_bit_for_bit(rule: str, batch_size: int | None) -> None:
+    options = {"update_rule": rule, "batch_size": batch_size}
+    halfway = run(learner(), [Row(0.01, 7)], **options).result(0).checkpoint
+    assert halfway is not None
+    read = Checkpoint.from_bytes(halfway.to_bytes())
+    assert (read.gradient is None) == (batch_size is not None)
+    one, other = (
+        run(learner(), [Row(0.01, 20)], checkpoints=[point], **options).result(0) for point in (halfway, read)
+    )
+    assert_same(one.loss, other.loss)
 
 
 def test_a_row_stopped_before_it_began_costs_nothing() -> None:

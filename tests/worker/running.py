@@ -11,8 +11,10 @@ from typing import Any
 
 from tuner.definition import Study, StudyDefinition
 from tuner.objectives import load_module
-from tuner.service import studies, trials
-from tuner.storage.database import Database
+from tuner.service import gradient_check, search, studies, trials
+from tuner.storage import measurements
+from tuner.storage import studies as studies_stored
+from tuner.storage.database import Connection, Database
 from tuner.trial import Curve, Trial
 from tuner.worker import Worker
 
@@ -62,6 +64,18 @@ def trials_of(database: Database, name: str) -> list[Trial]:
 
 def curves_of(database: Database, name: str) -> list[dict[str, Curve]]:
     return [trials.curve(database, name, trial.number) for trial in trials_of(database, name)]
+
+
+def measuring(database: Database, name: str) -> int:
+    """Gradient evaluations that measurements on a study took, beside its trials."""
+
+    def work(connection: Connection) -> int:
+        study_id = studies_stored.get(connection, name).id
+        kinds = (gradient_check.KIND, search.START, search.CURVATURE)
+        found = [one for kind in kinds for one in measurements.read(connection, study_id, kind)]
+        return sum(one.gradient_evaluations for one in found)
+
+    return database.read(work)
 
 
 def eventually(condition: Callable[[], bool], within: float = 15.0) -> None:

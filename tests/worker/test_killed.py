@@ -1,5 +1,8 @@
 """Worker processes killed by SIGKILL: nothing is lost, and a study does not show it."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.worker.running import (
@@ -14,6 +17,7 @@ from tests.worker.running import (
 )
 from tuner.service import studies
 from tuner.service.leases import sweep
+from tuner.storage import studies as studies_stored
 from tuner.storage.database import Database
 from tuner.trial import TrialState
 
@@ -77,3 +81,62 @@ def test_a_worker_killed_in_between_leaves_the_same_trials(database: Database) -
     assert [trial.parameters for trial in torn] == [trial.parameters for trial in whole]
     assert [trial.values for trial in torn] == [trial.values for trial in whole]
     assert curves_of(database, "torn") == curves_of(database, "whole")
+
+
+def by_trajectory(database: Database, name: str, seconds: float, **settings: Any) -> None:
+    studies.create(
+        database,
+        definition(
+            name,
+            "slow_bowl",
+            settings={"seconds": seconds, **settings},
+            sampler={"name": "trajectory"},
+            search_space={
+                "learning_rate": {"type": "float", "low": 1e-4, "high": 10.0, "scale": "log"},
+                "steps": {"type": "int", "low": 1, "high": 200},
+            },
+        ),
+    )
+
+
+def test_a_search_whose_workers_are_killed_finds_what_an_undisturbed_one_finds(
+    database: Database, tmp_path: Path
+) -> None:
+    by_trajectory(database, "whole", 0.0)
+    whole = work_off(database, "whole")
+    log = tmp_path / "evaluations"
+    by_trajectory(database, "torn", 0.004, log=str(log))
+    for _ in range(3):
+        with worker_process(database.url, *SHORT_LEASE) as worker:
+            so_far = study_of(database, "torn").spent.gradient_evaluations
+            eventually(lambda so_far=so_far: study_of(database, "torn").spent.gradient_evaluations > so_far + 20)  # type: ignore[misc]
+            worker.kill()
+            worker.wait()
+        eventually(lambda: sweep(database) > 0 or study_of(database, "torn").trials["running"] == 0)
+    torn = work_off(database, "torn")
+
+    found = trials_of(database, "torn")
+    assert [trial.parameters for trial in found] == [trial.parameters for trial in trials_of(database, "whole")]
+    assert [trial.values for trial in found] == [trial.values for trial in trials_of(database, "whole")]
+    assert curves_of(database, "torn") == curves_of(database, "whole")
+    assert max(trial.attempt for trial in found) > 1
+    # What the dead ones had not reported is lost with them, and charged to nobody; all else is charged once.
+    assert torn.spent.gradient_evaluations == whole.spent.gradient_evaluations
+    assert torn.spent.gradient_evaluations <= sum(map(int, log.read_text().split()))
+
+
+def test_a_worker_killed_while_it_holds_a_study_loses_it_to_another(database: Database) -> None:
+    """In the midst of the check, when no trial has begun."""
+    by_trajectory(database, "slow", 0.7)
+    with worker_process(database.url, *SHORT_LEASE) as first:
+        eventually(lambda: holder_of(database, "slow") is not None)
+        holder = holder_of(database, "slow")
+        first.kill()
+        first.wait()
+    with worker_process(database.url, *SHORT_LEASE):
+        eventually(lambda: holder_of(database, "slow") not in {None, holder})
+        eventually(lambda: study_of(database, "slow").spent.gradient_evaluations >= 2)
+
+
+def holder_of(database: Database, name: str) -> str | None:
+    return database.read(lambda connection: studies_stored.get(connection, name).holder)

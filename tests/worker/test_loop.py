@@ -21,7 +21,7 @@ from tuner.objectives import create
 from tuner.service import studies, trials
 from tuner.storage.database import Database
 from tuner.trial import Outcome, TrialState
-from tuner.worker import ThisProcess, Worker, loop, pace
+from tuner.worker import ThisProcess, Worker, pace
 
 STABILITY_LIMIT = 0.7755
 

@@ -72,7 +72,7 @@ _OPTIONS = {
 @click.option("--steps", default="1:200", show_default=True, metavar="LOW:HIGH", help="Range of the number of steps.")
 @click.option("--trials", type=int, metavar="N", help=f"Budget in trials; {DEFAULT_TRIALS} where none is given.")
 @click.option("--gradient-evaluations", type=int, metavar="N", help="Budget in gradient evaluations.")
-@click.option("--sampler", default="tpe", show_default=True, metavar="NAME", help="How points are chosen.")
+@click.option("--sampler", metavar="NAME", help="How points are chosen; trajectory where none is named.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the sampler.")
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of the objective; repeatable."
