@@ -1,8 +1,9 @@
 """Holds: a study that one worker has to itself, until a moment of the database's clock.
 
 What a worker does to a study as a whole is done under a hold: checking its gradient, measuring its curvature, carrying
-out its plan. While a study is held nobody else is given anything of it, so what the holder spends needs no reservation.
-The trials that a plan follows have no leases of their own: the hold is the lease of them all.
+out its plan. While a study is held nobody else is given anything of it.
+The trials that a plan follows have no leases of their own: the hold is the lease of them all. One with evaluations set
+aside is being descended at, and lost with the hold; the others just wait again.
 """
 
 from datetime import timedelta
@@ -36,6 +37,8 @@ def let_go(study: OpenStudy) -> None:
     if holder is not None:
         followed = trials.held(study.connection, study.record.id, holder)
         give_back(study, [Release(record.number, record.attempt) for record in followed])
+        trials.change_many(study.connection, [{"id": record.id, "reserved_evaluations": 0} for record in followed])
+        study.add(reserved_evaluations=-sum(record.reserved_evaluations for record in followed))
     study.change(holder=None, held_until=None)
 
 

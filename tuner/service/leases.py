@@ -4,8 +4,8 @@ A lease that is over is taken back and its trial waits again under the same numb
 attempt has spent, as far as its reported curve shows, is the study's. A trial that has lost too many leases is
 quarantined: it probably kills its worker. A study whose seconds are spent completes.
 
-A worker that holds a whole study (`service.holds`) loses that in the same way, and with it the trials that it follows
-there. A study that was lost so often while no trial was to blame is stopped.
+A worker that holds a whole study (`service.holds`) loses that in the same way, and with it the trials that it was
+descending at. A study that was lost so often while there were none is stopped.
 """
 
 from collections.abc import Sequence
@@ -132,8 +132,10 @@ def _sweep_study(connection: Connection, study_id: int) -> int:
 
 
 def _lose_hold(study: OpenStudy, holder: str) -> list[TrialRecord]:
-    """End the hold of a study; the trials that are lost with it."""
-    lost = trials.held(study.connection, study.record.id, holder)
+    """End the hold of a study; the trials that are lost with it. Those that nobody descended at are given back."""
+    followed = trials.held(study.connection, study.record.id, holder)
+    lost = [record for record in followed if record.reserved_evaluations]
+    give_back(study, [Release(record.number, record.attempt) for record in followed if not record.reserved_evaluations])
     study.change(holder=None, held_until=None)
     if not lost:
         study.add(lost_holds=1)
@@ -155,7 +157,8 @@ def _requeue(study: OpenStudy, lost: Sequence[TrialRecord]) -> None:
                 "quarantined": quarantined,
                 "reason": f"quarantined: it lost its lease {MAX_LOST_LEASES} times" if quarantined else None,
                 "gradient_evaluations": record.gradient_evaluations + study.reported_evaluations(record),
-                "reserved_evaluations": 0 if quarantined else record.reserved_evaluations,
+                # A planner decides anew how far a trial is followed.
+                "reserved_evaluations": 0 if quarantined or record.followed else record.reserved_evaluations,
                 "finished_at": study.moment if quarantined else None,
                 "updated_at": study.moment,
                 "sequence": study.sequence,
@@ -163,10 +166,11 @@ def _requeue(study: OpenStudy, lost: Sequence[TrialRecord]) -> None:
         )
     trials.end_attempts(study.connection, lost, "lost", study.moment)
     trials.change_many(study.connection, changes)
-    given_up = [record for record, change in zip(lost, changes, strict=True) if change["quarantined"]]
+    given_up = sum(bool(change["quarantined"]) for change in changes)
     study.add(
         spent_evaluations=sum(change["gradient_evaluations"] for change in changes)
         - sum(record.gradient_evaluations for record in lost),
-        reserved_evaluations=-sum(record.reserved_evaluations for record in given_up),
-        failed_trials=len(given_up),
+        reserved_evaluations=sum(change["reserved_evaluations"] for change in changes)
+        - sum(record.reserved_evaluations for record in lost),
+        failed_trials=given_up,
     )

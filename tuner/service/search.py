@@ -107,6 +107,7 @@ class Progress:
     """What has become of a followed trial since it was last written: new points, what they took, where it stands.
 
     ``steps_run`` is how far it has been followed in all. ``checkpoint`` is its step and its bytes; None keeps the last.
+    ``goes_on``: whether it has not come to the end of what it was granted.
     """
 
     number: int
@@ -115,6 +116,7 @@ class Progress:
     gradient_evaluations: int
     points: Sequence[NewPoints] = ()
     checkpoint: tuple[int, bytes] | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,10 @@ class Wanted:
     opening: int
     number: int | None = None
     after: int | None = None
+
+    def cost(self, last_step: int) -> int:
+        """Gradient evaluations that following it to a step takes."""
+        return self.opening + last_step - self.first_step
 
 
 @dataclass(frozen=True)
@@ -247,10 +253,16 @@ def _write_progress(study: OpenStudy, progress: Sequence[Progress]) -> set[int]:
         study.connection,
         [StoredCheckpoint(record.id, *one.checkpoint) for record, one in kept if one.checkpoint is not None],
     )
-    changes = [
+    changes: list[dict[str, Any]] = [
         {
             "id": record.id,
             "gradient_evaluations": record.gradient_evaluations + one.gradient_evaluations,
+            # Whoever goes on has at least one evaluation set aside: it is what shows that.
+            "reserved_evaluations": max(1, record.reserved_evaluations - one.gradient_evaluations)
+            if one.goes_on
+            else 0,
+            # One that gets on does not kill its worker.
+            "lost_leases": 0 if one.steps_run > (record.steps_run or 0) else record.lost_leases,
             "steps_run": one.steps_run,
             "updated_at": study.moment,
             "sequence": study.sequence,
@@ -258,6 +270,10 @@ def _write_progress(study: OpenStudy, progress: Sequence[Progress]) -> set[int]:
         for record, one in kept
     ]
     trials.change_many(study.connection, changes)
+    study.add(
+        reserved_evaluations=sum(change["reserved_evaluations"] for change in changes)
+        - sum(record.reserved_evaluations for record, _ in kept)
+    )
     return {one.number for one in progress} - {record.number for record, _ in kept}
 
 
@@ -302,16 +318,16 @@ def _grant(study: OpenStudy, worker: str, wanted: Sequence[Wanted]) -> list[Gran
     if not allowed:
         return [None] * len(wanted)
     study.change(started_at=study.record.started_at or study.moment, asked_at=study.moment)
-    again = {one.number: last for place, last in allowed.items() if (one := wanted[place]).number is not None}
+    again = {one.number: (one, last) for place, last in allowed.items() if (one := wanted[place]).number is not None}
     opened = _open_again(study, worker, again)
     fresh = [place for place in allowed if wanted[place].number is None]
     granted = dict(zip(fresh, _open_new(study, worker, [(wanted[p], allowed[p]) for p in fresh]), strict=True))
     return [granted.get(place) if one.number is None else opened.get(one.number) for place, one in enumerate(wanted)]
 
 
-def _open_again(study: OpenStudy, worker: str, last_steps: Mapping[int, int]) -> dict[int, Granted]:
+def _open_again(study: OpenStudy, worker: str, wanted: Mapping[int, tuple[Wanted, int]]) -> dict[int, Granted]:
     """Follow open trials further, each to its step: those that wait are leased, and go on as another attempt."""
-    known = trials.get_many(study.connection, study.record.id, list(last_steps))
+    known = trials.get_many(study.connection, study.record.id, list(wanted))
     changes: list[dict[str, Any]] = []
     granted: dict[int, Granted] = {}
     for number, record in known.items():
@@ -322,20 +338,26 @@ def _open_again(study: OpenStudy, worker: str, last_steps: Mapping[int, int]) ->
             attempt = record.attempt
         else:
             continue
+        one, last = wanted[number]
         changes.append(
             {
                 "id": record.id,
                 "state": "running",
                 "attempt": attempt,
                 "worker": worker,
-                "parameters": {**record.parameters, "steps": last_steps[number]},
+                "parameters": {**record.parameters, "steps": last},
+                "reserved_evaluations": one.cost(last),
                 "started_at": study.moment if attempt != record.attempt else record.started_at,
                 "updated_at": study.moment,
                 "sequence": study.sequence,
             }
         )
-        granted[number] = Granted(number, attempt, last_steps[number])
+        granted[number] = Granted(number, attempt, last)
     trials.change_many(study.connection, changes)
+    study.add(
+        reserved_evaluations=sum(change["reserved_evaluations"] for change in changes)
+        - sum(known[number].reserved_evaluations for number in granted)
+    )
     return granted
 
 
@@ -354,11 +376,16 @@ def _open_new(study: OpenStudy, worker: str, wanted: Sequence[tuple[Wanted, int]
             attempt=1,
             worker=worker,
             started_at=study.moment,
+            reserved_evaluations=one.cost(last),
         )
         for number, (one, last) in enumerate(wanted, start=first)
     ]
     created = trials.create(study.connection, rows)
-    study.add(next_number=len(rows), started_trials=len(rows))
+    study.add(
+        next_number=len(rows),
+        started_trials=len(rows),
+        reserved_evaluations=sum(row["reserved_evaluations"] for row in rows),
+    )
     sources = trials.get_many(
         study.connection, study.record.id, [one.after for one, _ in wanted if one.after is not None]
     )

@@ -183,9 +183,14 @@ class Search:
     def _pass(self, request: Pass) -> list[Trajectory]:
         """Follow the rates of a pass as far as it says, and no further than the study has means for."""
         wanted = {run.learning_rate for run in request.runs} | set(request.keep)
-        done = [rate for rate in self._rates.values() if rate.open and rate.learning_rate not in wanted]
+        # A rate that the plan has not been shown is one that it comes to later: this one is asked anew.
+        done = [
+            rate
+            for rate in self._rates.values()
+            if rate.open and rate.position >= 0 and rate.learning_rate not in wanted
+        ]
         refused: set[float] = set()
-        while todo := [run for run in request.runs if run.learning_rate not in refused and not self._knows(run)]:
+        while todo := self._next([run for run in request.runs if run.learning_rate not in refused]):
             standing = self._write(Step(endings=self._end(done), wanted=[self._wanted(run) for run in todo]))
             done = []
             self._heed(standing)
@@ -203,6 +208,12 @@ class Search:
             self._close(completed=self._why_nothing())
             raise Ended
         return answers
+
+    def _next(self, runs: Sequence[Run]) -> Sequence[Run]:
+        """Those that have to be run. One that the next loss would quarantine is run alone, after the others."""
+        unknown = [run for run in runs if not self._knows(run)]
+        safe = [run for run in unknown if self._rate(run).lost_leases < MAX_LOST_LEASES - 1]
+        return safe or unknown[:1]
 
     def _knows(self, run: Run) -> bool:
         rate = self._rate(run)
@@ -289,19 +300,16 @@ class Search:
     # Descents
 
     def _follow(self, granted: Sequence[tuple[Run, Granted]]) -> None:
-        """Descend as far as it is granted. A rate that the next loss would quarantine does so alone, and last."""
+        """Descend as far as it is granted."""
         legs = []
         for run, grant in granted:
             rate = self._rate(run)
             rate.number, rate.attempt, rate.open = grant.number, grant.attempt, True
             catches_up = rate.stands_at < rate.position
             legs.append(_Leg(rate, grant.last_step, math.inf if catches_up else self._judge.ceiling(run)))
-        together = [leg for leg in legs if leg.rate.lost_leases < MAX_LOST_LEASES - 1]
         most = max(1, GROUP_BYTES // (8 * _PARAMETER_ARRAYS * self._objective.dimension))
-        groups = [together[first : first + most] for first in range(0, len(together), most)]
-        groups += [[leg] for leg in legs if leg.rate.lost_leases >= MAX_LOST_LEASES - 1]
-        for group in groups:
-            self._descend(group)
+        for first in range(0, len(legs), most):
+            self._descend(legs[first : first + most])
 
     def _descend(self, legs: list["_Leg"]) -> None:
         """Run these together; one by one where the objective fails, since nobody knows which of them it was."""
@@ -339,7 +347,9 @@ class Search:
         """
         size = sum(8 * 3 * self._objective.dimension for _ in reports)
         over = self._hands.is_over()
-        progress = [report.news(with_checkpoint=over or size <= CHECKPOINT_BYTES) for report in reports]
+        progress = [
+            report.news(with_checkpoint=over or size <= CHECKPOINT_BYTES, goes_on=not over) for report in reports
+        ]
         standing = self._write(Step(progress=progress, let_go=over))
         if over:
             raise Ended
@@ -414,13 +424,14 @@ class _Reports:
     def ran_its_steps(self) -> bool:
         return self.leg.rate.steps >= self.leg.last_step
 
-    def news(self, *, with_checkpoint: bool) -> Progress:
+    def news(self, *, with_checkpoint: bool, goes_on: bool = False) -> Progress:
         """What has come since the last time; the rate knows it from now on."""
         rate = self.leg.rate
         known = rate.steps
         loss = self._descent.loss_curve(self.row, known + 1)
         validation = self._descent.validation_curve(self.row, self._validated_to + 1)
         rate.grow(loss.steps, loss.values)
+        rate.lost_leases = 0 if rate.steps > known else rate.lost_leases
         rate.grow_validation(validation.steps, validation.values)
         if len(validation.steps):
             self._validated_to = int(validation.steps[-1])
@@ -438,6 +449,7 @@ class _Reports:
             evaluations,
             [NewPoints(metric, curve.steps, curve.values) for metric, curve in points if len(curve.steps)],
             checkpoint,
+            goes_on=goes_on,
         )
 
 
