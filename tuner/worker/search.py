@@ -383,8 +383,11 @@ class Search:
     def _fail(self, legs: list["_Leg"], error: TunerError, spent: Sequence[int]) -> None:
         """Let a rate that was alone fail; of several each is run alone, and what they took is charged."""
         if len(legs) > 1:
-            for leg, evaluations in zip(legs, spent, strict=True):
-                self._pending.append(Progress(_number(leg.rate), leg.rate.attempt, max(leg.rate.steps, 0), evaluations))
+            progress = [
+                Progress(_number(leg.rate), leg.rate.attempt, max(leg.rate.steps, 0), evaluations, goes_on=True)
+                for leg, evaluations in zip(legs, spent, strict=True)
+            ]
+            self._write(Step(progress=progress))
             for leg in legs:
                 self._descend([leg])
             return
