@@ -17,10 +17,13 @@ from tests.worker.running import (
     trials_of,
     work_off,
 )
+from tuner.analysis.verdict import Name
 from tuner.descent import Descent, Row
+from tuner.errors import BudgetSpent
 from tuner.objectives import create
 from tuner.search import planner_of
-from tuner.service import studies, trials
+from tuner.service import stability, studies, trials
+from tuner.service.stability import StabilityEffort
 from tuner.storage import checkpoints
 from tuner.storage import studies as studies_stored
 from tuner.storage import trials as trials_stored
@@ -286,9 +289,9 @@ def test_another_worker_finds_nothing_of_a_study_that_is_searched(
     assert {trial.attempt for trial in trials_of(database, "s")} == {1}
 
 
-def interrupted(database: Database, name: str, by: Any) -> None:
+def interrupted(database: Database, name: str, by: Any, **changes: Any) -> None:
     """Search a slow study with a worker in a thread, and do something to the study in the midst of it."""
-    search(database, name, objective="slow_bowl", settings={"seconds": 0.01})
+    search(database, name, objective="slow_bowl", settings={"seconds": 0.01}, **changes)
     with Worker(database, studies=[name]) as worker:
         thread = threading.Thread(target=worker.work_once)
         thread.start()
@@ -307,6 +310,35 @@ def compare_with_a_whole_one(database: Database, name: str) -> None:
     ]
     assert curves_of(database, name) == curves_of(database, "whole")
     assert found.spent.gradient_evaluations == whole.spent.gradient_evaluations
+
+
+def test_what_a_search_may_spend_is_spent_on_no_measurement(database: Database) -> None:
+    def measure(worker: Worker) -> None:
+        with pytest.raises(BudgetSpent, match="pause it"):
+            stability.measure(database, "s", StabilityEffort())
+
+    interrupted(database, "s", measure, budget={"gradient_evaluations": 600})
+    found = study_of(database, "s")
+    assert found.state == "completed"
+    assert found.spent.gradient_evaluations <= 600
+
+
+def test_what_a_plan_has_probed_is_no_measured_stability(database: Database) -> None:
+    search(database, settings={"seed": 5})
+    work_off(database, "s")
+    assert stability.read(database, "s").measured is None
+    measured = stability.measure(database, "s", StabilityEffort(points=1))
+    best = studies.best(database, "s")
+    assert (measured.trial, measured.along_best[0].step) == (best.number, best.parameters["steps"])
+
+
+def test_the_verdict_on_a_rate_is_on_all_that_it_was_followed(database: Database) -> None:
+    search(database, settings={"seed": 5})
+    work_off(database, "s")
+    for trial in trials_of(database, "s"):
+        assert trial.verdict is not None
+        left = trial.outcome == Outcome.LEFT_FINITE_NUMBERS
+        assert not left or trial.verdict == Name.DIVERGED
 
 
 def test_a_paused_search_gives_its_rates_back_and_goes_on_where_it_stood(database: Database) -> None:

@@ -46,7 +46,7 @@ def measure(
 
     Raises:
         StudyNotFound, ReadOnlyStudy: there is no such study, or none of ours.
-        BudgetSpent: the budget does not afford ``most``.
+        BudgetSpent: the budget does not afford ``most``, or whoever holds the study may spend all of it.
         KeyReused: the key belongs to another request.
     """
 
@@ -59,6 +59,9 @@ def measure(
             return again
         with open_study(connection, name) as study:
             left = budget.allowance(study.definition, study.record).evaluations
+            if left is not None and study.record.holder is not None:
+                # Its holder was told what is left, and may spend it all before it asks again.
+                raise BudgetSpent(f"a worker has all that the budget of study {name!r} leaves: pause it, or wait")
             if left is not None and left < most:
                 raise BudgetSpent(
                     f"this may take {most} gradient evaluations; the budget of study {name!r} leaves {left}"
