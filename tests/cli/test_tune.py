@@ -82,7 +82,8 @@ def test_an_objective_that_would_leave_is_no_success(database: Database) -> None
     ran = tuner("tune", "leaving_bowl", "--objectives", BOWLS, *flags)
 
     assert ran.returncode == 1
-    assert "3 of 3 trials failed: LeavingBowl.value_and_gradient: SystemExit: 0" in ran.stderr
+    [line] = ran.stderr.splitlines()
+    assert line.endswith("trials failed: LeavingBowl.value_and_gradient: SystemExit: 0")
 
 
 def test_optunas_studies_are_listed_with_their_best(database: Database) -> None:

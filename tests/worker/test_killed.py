@@ -95,6 +95,7 @@ def by_trajectory(database: Database, name: str, seconds: float, **settings: Any
                 "learning_rate": {"type": "float", "low": 1e-4, "high": 10.0, "scale": "log"},
                 "steps": {"type": "int", "low": 1, "high": 200},
             },
+            budget={"trials": None, "gradient_evaluations": 400},
         ),
     )
 

@@ -39,6 +39,10 @@ SPACE: dict[str, Any] = {
 BATCHES: dict[str, Any] = {**SPACE, "batch_size": {"type": "int", "low": 16, "high": 16}}
 
 
+FEW: dict[str, Any] = {"trials": None, "gradient_evaluations": 300}
+"""A budget for objectives that take their time."""
+
+
 def search(database: Database, name: str = "s", objective: str = "line_fit", **changes: Any) -> None:
     studies.create(
         database,
@@ -77,7 +81,7 @@ def checkpoints_of(database: Database, name: str) -> set[int]:
 
 
 def test_line_fit_is_solved_and_every_trial_can_be_run_again(database: Database) -> None:
-    search(database, settings={"seed": 5})
+    search(database, settings={"seed": 5}, budget={"trials": None})
     study = work_off(database, "s")
     found = trials_of(database, "s")
 
@@ -230,7 +234,7 @@ def test_points_that_users_enqueue_are_run_as_they_are(database: Database) -> No
 def test_points_that_come_in_the_midst_of_a_search_are_run_too(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search(database, objective="slow_bowl", settings={"seconds": 0.005})
+    search(database, objective="slow_bowl", settings={"seconds": 0.005}, budget=FEW)
     with Worker(database, studies=["s"]) as worker:
         thread = threading.Thread(target=worker.work_once)
         thread.start()
@@ -274,7 +278,7 @@ def test_an_objective_that_only_fails_says_so_and_the_worker_goes_on(database: D
 def test_another_worker_finds_nothing_of_a_study_that_is_searched(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search(database, objective="slow_bowl", settings={"seconds": 0.01})
+    search(database, objective="slow_bowl", settings={"seconds": 0.01}, budget=FEW)
     search(database, "other", objective="bowl")
     with Worker(database, studies=["s"]) as first, Worker(database, studies=["s", "other"]) as second:
         thread = threading.Thread(target=first.work_once)
@@ -291,7 +295,7 @@ def test_another_worker_finds_nothing_of_a_study_that_is_searched(
 
 def interrupted(database: Database, name: str, by: Any, **changes: Any) -> None:
     """Search a slow study with a worker in a thread, and do something to the study in the midst of it."""
-    search(database, name, objective="slow_bowl", settings={"seconds": 0.01}, **changes)
+    search(database, name, objective="slow_bowl", settings={"seconds": 0.01}, **{"budget": FEW, **changes})
     with Worker(database, studies=[name]) as worker:
         thread = threading.Thread(target=worker.work_once)
         thread.start()
@@ -302,7 +306,7 @@ def interrupted(database: Database, name: str, by: Any, **changes: Any) -> None:
 
 def compare_with_a_whole_one(database: Database, name: str) -> None:
     """The trials of a study are those of an undisturbed search, and so is what they took."""
-    search(database, "whole", objective="slow_bowl", settings={"seconds": 0.0})
+    search(database, "whole", objective="slow_bowl", settings={"seconds": 0.0}, budget=FEW)
     whole = work_off(database, "whole")
     found = study_of(database, name)
     assert [(one.parameters, one.values, one.steps_run) for one in trials_of(database, name)] == [
@@ -413,7 +417,7 @@ def test_a_raised_budget_takes_the_search_up_again_and_pays_for_no_step_twice(
 
 
 def test_a_study_that_is_deleted_ends_its_search(database: Database) -> None:
-    search(database, objective="slow_bowl", settings={"seconds": 0.01})
+    search(database, objective="slow_bowl", settings={"seconds": 0.01}, budget=FEW)
     with Worker(database) as worker:
         thread = threading.Thread(target=worker.work_once)
         thread.start()

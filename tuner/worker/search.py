@@ -32,6 +32,9 @@ from tuner.worker.rates import LOSS, VALIDATION, Judge, Rate, known_rates
 
 SEARCHED = "the search is over: following any rate further, or another one, is not worth what it takes"
 
+MOST_UNANSWERED = 20
+"""A search ends when the objective has failed at every rate of so many passes in a row."""
+
 PROBE_TOLERANCE = 0.1
 """The relative error of the measured curvature: the plan looks above and below the limit anyway."""
 
@@ -100,6 +103,7 @@ class Search:
         self._origin: Checkpoint | None = None
         self._left = known.left
         self._pending: list[Progress] = []
+        self._unanswered = 0
 
     def run(self) -> None:
         """Carry the plan out, to its end or to the end of what the study or the worker may do.
@@ -117,7 +121,9 @@ class Search:
                 answer = self._probe() if isinstance(request, Probe) else self._pass(request)
                 request = plan.send(answer)
         except StopIteration:
-            self._close(completed=SEARCHED)
+            self._close(
+                completed=SEARCHED if any(rate.position >= 0 for rate in self._rates.values()) else self._why_nothing()
+            )
         except Ended:
             pass
 
@@ -204,7 +210,8 @@ class Search:
         if done:
             self._heed(self._write(Step(endings=self._end(done))))
         answers = [self._answer(run) for run in request.runs if self._ends(run) is not None]
-        if not answers:
+        self._unanswered = 0 if answers else self._unanswered + 1
+        if self._unanswered and (refused or self._unanswered == MOST_UNANSWERED):
             self._close(completed=self._why_nothing())
             raise Ended
         return answers
@@ -285,7 +292,7 @@ class Search:
 
     def _why_nothing(self) -> str:
         failed = sum(rate.failed for rate in self._rates.values())
-        return f"every one of {failed} rates failed" if failed else "the budget has no room for another rate"
+        return f"the objective failed at {failed} rates" if failed else "the budget has no room for another rate"
 
     def _write(self, step: Step) -> Standing:
         pending, self._pending = self._pending, []
