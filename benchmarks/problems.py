@@ -95,9 +95,9 @@ DESIGN = _half(
     ("logistic, breast cancer", "logistic_regression", {"data": "breast_cancer"}),
     ("logistic, digits", "logistic_regression", {"data": "digits", "train_fraction": 0.1}),
     (
-        "logistic, uneven 100",
+        "logistic, uneven 20",
         "uneven_logistic",
-        {"samples": 200, "features": 10, "spread": 100.0, "positives": 0.5, "seed": 1},
+        {"samples": 200, "features": 10, "spread": 20.0, "positives": 0.5, "seed": 1},
     ),
     (
         "Huber, far start",
