@@ -2,6 +2,7 @@
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,8 @@ class Cost:
 def cost(search: Search, problem: Problem, oracle: Oracle, seed: int, until: float = min(EPSILONS)) -> Cost:
     """Let a search run until it gets to the target of ``until``, is over, or has spent the limit.
 
+    Each problem has its own random numbers: what all of them begin with would be measured again and again.
+
     Raises:
         RuntimeError: it said that it spent something else than it did.
     """
@@ -66,7 +69,7 @@ def cost(search: Search, problem: Problem, oracle: Oracle, seed: int, until: flo
     seconds: dict[float, float | None] = dict.fromkeys(EPSILONS)
     spent = 0
     began = time.perf_counter()
-    for part in search(problem, objective, seed):
+    for part in search(problem, objective, zlib.crc32(f"{seed}, {problem.name}".encode())):
         passed = time.perf_counter() - began
         totals = spent + np.cumsum(part.evaluations)
         losses = np.where(np.isfinite(part.losses), part.losses, math.inf)
