@@ -9,13 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.analysis.stability import limit, measure
 from tuner.descent import Checkpoint, Descent, Row
-from tuner.objectives import Array, Objective, evaluate, start
+from tuner.objectives import Objective, evaluate, start
 from tuner.search.trajectory.requests import Limit, Pass, Plan, Probe, Run, Task, Trajectory
 from tuner.trial import Outcome
 
-_PROBES = 12
-"""Gradient evaluations of a probe."""
+MOST_PROBES = 30
+"""Gradient evaluations that a probe may take."""
+
+TOLERANCE = 0.1
+"""Relative error of the curvature at which a probe ends: the edge is looked for from there anyway."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,7 @@ def carry_out(plan: Plan, task: Task, objective: Objective, *, initial_seed: int
         except StopIteration:
             return
         if isinstance(request, Probe):
-            limit, progress = search.probe()
-            answer = limit
+            answer, progress = search.probe()
             yield progress
         else:
             answer = yield from search.descend(request)
@@ -101,16 +104,22 @@ class _Search:
         parameters = start(self._objective, self._initial_seed)
         with np.errstate(all="ignore"):
             values, gradients = evaluate(self._objective, parameters[None])
-        self._start = parameters, gradients[0]
         self._origin = Checkpoint(0, parameters, {}, float(values[0]), gradients[0])
         self._spent = 1
         return Progress(1)
 
     def probe(self) -> tuple[Limit, Progress]:
         """Measure the curvature at the start."""
-        limit, evaluations = _limit(self._objective, self._start, min(_PROBES, self.left))
-        self._spent += evaluations
-        return Limit(limit), Progress(evaluations)
+        curvature = measure(
+            self._objective,
+            self._origin.parameters,
+            seed=self._task.seed,
+            most_evaluations=min(MOST_PROBES, self.left),
+            tolerance=TOLERANCE,
+        )
+        self._spent += curvature.gradient_evaluations
+        rate = None if curvature.largest is None else limit("gradient_descent", {}, curvature.largest)
+        return Limit(rate), Progress(curvature.gradient_evaluations)
 
     def descend(self, request: Pass) -> Generator[Progress, None, Sequence[Trajectory]]:
         """Carry out a pass, once more where rows that ended early leave means for the others."""
@@ -172,31 +181,3 @@ class _Search:
             known = self._trajectories.get(run.learning_rate)
             if known and run.learning_rate not in self._checkpoints and np.isfinite(known.losses[-1]):
                 raise ValueError(f"the plan was done with this rate: {run}")
-
-
-def _limit(objective: Objective, origin: tuple[Array, Array], evaluations: int) -> tuple[float | None, int]:
-    """2/L, with L the largest curvature at the start, by power iteration on differences of gradients.
-
-    ``origin`` is the start x_0 and its gradient, both (D,). Each difference is one gradient evaluation more. None where
-    the curvature is no positive number; the second is what was spent.
-    """
-    here, gradient = origin
-    precision = float(np.finfo(here.dtype).eps) ** 0.5
-    direction, curvature, spent = gradient.astype(np.float64), 0.0, 0
-    while spent < evaluations:
-        length = float(np.linalg.norm(direction))
-        if not np.isfinite(length) or length == 0:
-            break
-        distance = precision * (1 + float(np.linalg.norm(here))) / length
-        there = (here + distance * direction).astype(here.dtype)
-        with np.errstate(all="ignore"):
-            _, gradients = evaluate(objective, there[None])
-        spent += 1
-        # What rounding made of the direction is the direction that was taken.
-        taken = there.astype(np.float64) - here
-        change = gradients[0].astype(np.float64) - gradient
-        curvature, last = float(taken @ change / (taken @ taken)), curvature
-        if abs(curvature - last) <= 0.02 * abs(curvature):
-            break
-        direction = change
-    return (2 / curvature if np.isfinite(curvature) and curvature > 0 else None), spent
