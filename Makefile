@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 ONCE ?=
+ONLY ?=
 # Test processes: one for each core.
 JOBS ?= auto
 
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test test-faults check format bench lock openapi pictures clean
+.PHONY: help setup run test test-faults check format bench bench-search lock openapi pictures clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +47,9 @@ format: $(READY)  ## format the code
 
 bench: $(READY)  ## measure the speed, print the table of benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+bench-search: $(READY)  ## measure the search beside Optuna's (ONLY=ours: ours alone, a minute; all of it: hours)
+	$(BIN)/python -m benchmarks.search $(if $(ONLY),--only $(ONLY))
 
 openapi: $(READY)  ## write the snapshot of the HTTP contract that a test compares
 	$(BIN)/python -m tests.api.openapi_snapshot

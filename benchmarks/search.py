@@ -4,8 +4,8 @@ The cost of a search is what it has spent, probes included, when its best loss f
 where it does not within 20,000 gradient evaluations, it is these. The ratio is the cost over max(oracle, 30), of the
 median of five seeds; the suite's is the geometric mean over its problems.
 
-``python -m benchmarks.search`` measures what the cache does not hold: the oracles take ten minutes, the peers hours.
-``--ours`` measures ours alone, and shows the peers as far as they are known; ``--peers tpe gp`` only fills the cache.
+Oracles (ten minutes) and peers (hours) are measured once and cached: ``python -m benchmarks.search`` measures what is
+missing. ``--only ours`` measures ours, without the clock; ``--only tpe gp`` these peers. The tables show what is known.
 """
 
 import argparse
@@ -25,8 +25,7 @@ from benchmarks.peers import PEERS, available
 from benchmarks.problems import HIGHEST_RATE, LOWEST_RATE, MOST_STEPS, PROBLEMS, Counted, Problem
 from benchmarks.spending import LIMIT, Cost, Spent, cost
 from benchmarks.table import Measurement, header, markdown, seconds
-from tuner.search.trajectory import Task, plan
-from tuner.search.trajectory.carry_out import Progress, carry_out
+from tuner.search.trajectory import Progress, Task, carry_out, plan
 
 SEEDS = 5
 JUDGED = 1e-3
@@ -87,10 +86,8 @@ def of_peer(peer: str, problem: Problem, known: Oracle, seed: int, *, measure: b
     return None if kept is None else Cost.from_json(kept)
 
 
-def compare(
-    problems: Sequence[Problem], *, with_ours: bool, peers: Sequence[str], measure_peers: bool
-) -> list[Measured]:
-    """Each problem that has an oracle; the peers that are known for all seeds."""
+def compare(problems: Sequence[Problem], *, with_ours: bool, measuring: Sequence[str]) -> list[Measured]:
+    """Each problem that has an oracle; the peers that are measured, or known, with all seeds."""
     measured = []
     for problem in problems:
         began = time.perf_counter()
@@ -100,8 +97,8 @@ def compare(
             _say(f"left out: {reason}")
             continue
         costs = {"ours": [cost(ours, problem, known, seed) for seed in range(SEEDS)]} if with_ours else {}
-        for peer in peers:
-            found = [of_peer(peer, problem, known, seed, measure=measure_peers) for seed in range(SEEDS)]
+        for peer in PEERS:
+            found = [of_peer(peer, problem, known, seed, measure=peer in measuring) for seed in range(SEEDS)]
             if None not in found:
                 costs[peer] = [one for one in found if one is not None]
         measured.append(Measured(problem, known, costs))
@@ -180,7 +177,7 @@ def goals(measured: Sequence[Measured]) -> list[Measurement]:
         rows += [
             Measurement(
                 f"{what}: unreached within {LIMIT:,}",
-                f"{unreached} of {len(part) * SEEDS} searches",
+                f"{unreached} of {sum(len(one.costs['ours']) for one in part)} searches",
                 "",
                 "",
                 "none",
@@ -231,14 +228,11 @@ def clock(problems: Sequence[Problem], seeds: int = 3) -> Measurement:
     )
 
 
-def measure() -> list[Measurement]:
+def measure(problems: Sequence[Problem] = PROBLEMS) -> list[Measurement]:
     """Everything: the tables are printed, the goals answered."""
-    peers = _peers(list(PEERS))
-    measured = compare(PROBLEMS, with_ours=True, peers=list(PEERS), measure_peers=False)
-    if any(peer not in one.costs for one in measured for peer in peers):
-        measured = compare(PROBLEMS, with_ours=True, peers=peers, measure_peers=True)
+    measured = compare(problems, with_ours=True, measuring=_peers(list(PEERS)))
     _print_tables(measured)
-    return [*goals(measured), clock(PROBLEMS)]
+    return [*goals(measured), clock(problems)]
 
 
 def _peers(wanted: Sequence[str]) -> list[str]:
@@ -277,22 +271,22 @@ def _say(text: str) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
-    parser.add_argument("--ours", action="store_true", help="measure ours alone, without the clock")
-    parser.add_argument("--peers", nargs="+", choices=list(PEERS), help="measure these alone, into the cache")
+    parser.add_argument(
+        "--only", nargs="+", choices=["ours", *PEERS], help="ours: without the clock; peers: into the cache"
+    )
     parser.add_argument("--half", choices=["design", "held-out"], help="one half of the problems")
     chosen = parser.parse_args(arguments)
     problems = [problem for problem in PROBLEMS if chosen.half in {None, problem.half}]
-    if chosen.peers:
-        _print_tables(compare(problems, with_ours=False, peers=_peers(chosen.peers), measure_peers=True))
-    elif chosen.ours:
-        measured = compare(problems, with_ours=True, peers=list(PEERS), measure_peers=False)
-        _print_tables(measured)
-        print(markdown(goals(measured)))
-    else:
-        rows = measure()
+    if not chosen.only:
+        rows = measure(problems)
         print(header())
         print()
         print(markdown(rows))
+        return
+    peers = _peers([peer for peer in chosen.only if peer != "ours"])
+    measured = compare(problems, with_ours="ours" in chosen.only, measuring=peers)
+    _print_tables(measured)
+    print(markdown(goals(measured)))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,23 @@
 
 A descent at one rate answers for every step count up to its length, and can be continued; so a search over both
 numbers is a search over rates alone, that decides how far to follow each. `plan` decides, and knows no database, no
-objective and no clock; whoever carries it out runs descents.
+objective and no clock; whoever carries it out runs descents: `carry_out` does in memory.
 """
 
+from tuner.search.trajectory.carry_out import Progress, carry_out
 from tuner.search.trajectory.planner import plan
-from tuner.search.trajectory.requests import Limit, Pass, Probe, Request, Run, Task, Trajectory
+from tuner.search.trajectory.requests import Limit, Pass, Plan, Probe, Request, Run, Task, Trajectory
 
-__all__ = ["Limit", "Pass", "Probe", "Request", "Run", "Task", "Trajectory", "plan"]
+__all__ = [
+    "Limit",
+    "Pass",
+    "Plan",
+    "Probe",
+    "Progress",
+    "Request",
+    "Run",
+    "Task",
+    "Trajectory",
+    "carry_out",
+    "plan",
+]

@@ -122,13 +122,13 @@ class _Search:
         return Limit(rate), Progress(curvature.gradient_evaluations)
 
     def descend(self, request: Pass) -> Generator[Progress, None, Sequence[Trajectory]]:
-        """Carry out a pass, once more where rows that ended early leave means for the others."""
+        """Carry out a pass: where means are short, again with what rows that ended early have left of them."""
         self._check(request)
         fresh = [run.learning_rate for run in request.runs if run.learning_rate not in self._trajectories]
         room = len(fresh) if self._task.trials is None else max(0, self._task.trials - len(self._trajectories))
         refused = set(fresh[room:])
         runs = [run for run in request.runs if run.learning_rate not in refused]
-        ending = list(runs)
+        ending = [run for run in runs if self._can_go_on(run.learning_rate)]
         while ending and self.left:
             ends = shorten(ending, [self._steps(run) for run in ending], self.left)
             going_on = [(run, end) for run, end in zip(ending, ends, strict=True) if end > self._steps(run)]
@@ -171,13 +171,17 @@ class _Search:
         known = self._trajectories.get(run.learning_rate)
         return known.steps if known else 0
 
+    def _can_go_on(self, rate: float) -> bool:
+        """Whether it has not left the finite numbers."""
+        known = self._trajectories.get(rate)
+        return known is None or bool(np.isfinite(known.losses[-1]))
+
     def _check(self, request: Pass) -> None:
         rates = [run.learning_rate for run in request.runs]
         if len(set(rates)) < len(rates):
             raise ValueError(f"a rate twice in one pass: {rates}")
-        for run in request.runs:
-            if not self._task.low <= run.learning_rate <= self._task.high or run.steps > self._task.most_steps:
+        for run, rate in zip(request.runs, rates, strict=True):
+            if not self._task.low <= rate <= self._task.high or run.steps > self._task.most_steps:
                 raise ValueError(f"outside the search space: {run}")
-            known = self._trajectories.get(run.learning_rate)
-            if known and run.learning_rate not in self._checkpoints and np.isfinite(known.losses[-1]):
+            if rate in self._trajectories and rate not in self._checkpoints and self._can_go_on(rate):
                 raise ValueError(f"the plan was done with this rate: {run}")
