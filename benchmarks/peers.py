@@ -2,7 +2,8 @@
 
 A trial is a descent of its ``steps`` at its ``learning_rate``, both chosen on a log scale, and is told the loss it ends
 with, infinite where it left the finite numbers. What it really ran is what it costs: n + 1 gradient evaluations for n
-steps, fewer where it diverged, and where Hyperband stopped it. Settings are Optuna's defaults.
+steps, fewer where it diverged, and where Hyperband stopped it. Settings are Optuna's defaults. A Gaussian process would
+fit nothing but losses of 1e300, so that alone is told no loss above the start's.
 """
 
 import importlib.util
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
@@ -28,7 +30,22 @@ def available(peer: str) -> bool:
     return peer != "gp" or importlib.util.find_spec("torch") is not None
 
 
-def _searching(sampler: Callable[[int], BaseSampler], pruner: Callable[[], BasePruner] = NopPruner) -> Search:
+Losses = NDArray[np.float64]
+
+
+def _last(losses: Losses) -> float:
+    return float(losses[-1]) if math.isfinite(losses[-1]) else math.inf
+
+
+def _last_or_first(losses: Losses) -> float:
+    return min(_last(losses), float(losses[0]))
+
+
+def _searching(
+    sampler: Callable[[int], BaseSampler],
+    pruner: Callable[[], BasePruner] = NopPruner,
+    told: Callable[[Losses], float] = _last,
+) -> Search:
     def search(problem: Problem, objective: Counted, seed: int) -> Iterator[Spent]:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():
@@ -45,7 +62,7 @@ def _searching(sampler: Callable[[int], BaseSampler], pruner: Callable[[], BaseP
                 if pruned:
                     study.tell(trial, state=TrialState.PRUNED)
                 else:
-                    study.tell(trial, float(losses[-1]) if math.isfinite(losses[-1]) else math.inf)
+                    study.tell(trial, told(losses))
 
     return search
 
@@ -72,7 +89,7 @@ def _run(descent: Descent, steps: int, trial: optuna.Trial) -> bool:
 
 PEERS: Mapping[str, Search] = {
     "tpe": _searching(lambda seed: TPESampler(seed=seed)),
-    "gp": _searching(lambda seed: GPSampler(seed=seed, deterministic_objective=True)),
+    "gp": _searching(lambda seed: GPSampler(seed=seed, deterministic_objective=True), told=_last_or_first),
     "cmaes": _searching(lambda seed: CmaEsSampler(seed=seed)),
     "random": _searching(lambda seed: RandomSampler(seed=seed)),
     "hyperband": _searching(
