@@ -216,7 +216,10 @@ def clock(problems: Sequence[Problem], seeds: int = 3) -> Measurement:
         if math.isfinite(sum(medians.values())):
             reached += 1
             totals = {name: total + medians[name] for name, total in totals.items()}
-        _say(f"{problem.name}: ours {seconds(medians['ours'])}, tpe {seconds(medians['tpe'])}")
+        shown = [
+            f"{name} {seconds(passed) if math.isfinite(passed) else 'did not'}" for name, passed in medians.items()
+        ]
+        _say(f"{problem.name}: {', '.join(shown)}")
     times_faster = totals["tpe"] / totals["ours"] if reached else math.nan
     return Measurement(
         f"time to ε = {JUDGED:g} in memory, the {reached} problems that both reach",
