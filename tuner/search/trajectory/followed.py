@@ -55,7 +55,7 @@ class Followed:
         return float(np.median(self._losses[-max(4, self.steps // 4) :]))
 
     def roughness(self, gained: float) -> float:
-        """The share of its movement over its last half that went up: 0 where it falls all the way, 1/2 where it is stuck.
+        """The share of its movement over its last half that went up: 0 on a way that only falls, 1/2 where it is stuck.
 
         Args:
             gained: what the search has gained altogether; movement that is nothing beside it counts as none.

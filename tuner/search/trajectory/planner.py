@@ -20,33 +20,36 @@ import math
 from collections.abc import Generator, Iterable, Sequence
 
 from tuner.search.trajectory.followed import Followed
-from tuner.search.trajectory.requests import Limit, Pass, Plan, Request, Run, Task, Trajectory
+from tuner.search.trajectory.requests import Limit, Pass, Plan, Probe, Request, Run, Task, Trajectory
+
+BELOW_LIMIT = 0.7
+"""The first rate as a share of the measured limit, which may be a little too high."""
 
 WALK = 10.0
 """The factor between two rates of the first walk down."""
 
-FIRST_STEPS = 2
+FIRST_STEPS = 3
 """Steps of the first rate that lowers the loss, before anything is compared."""
 
-FIRST_HORIZON = 8
+FIRST_HORIZON = 6
 """How far the first leader is followed; the horizon doubles from there."""
 
 CEILING = 30.0
 """A descent is over once its loss is above the start's by so many times what the search has gained."""
 
-ROUGH = 0.3
+ROUGH = 0.45
 """The roughness from which on a descent does not last."""
 
-LASTING = 0.85
+LASTING = 0.5
 """A descent that lasts has its best loss in what is beyond this share of its steps."""
 
 CLIMB = 4.0
 """How far above the leader the first challenger is."""
 
-SPACING, CLOSE_SPACING, CLOSE_FROM = 1.6, 1.25, 64
-"""A gap above the leader is looked into while it is wider than this; the closer one counts from that horizon on."""
+SPACING = 1.5
+"""A gap above the leader is looked into while it is wider than this."""
 
-CHALLENGE = 6
+CHALLENGE = 8
 """Steps that a challenger gets before it is judged."""
 
 PACE = 0.65
@@ -55,23 +58,32 @@ PACE = 0.65
 STEP_DOWN = math.sqrt(2)
 """The factor to the next rate below a leader that does not last."""
 
-SMOOTH_SHARE, ROUGH_SHARE = 0.05, 0.3
-"""What goes to exploring, as a share of the other means: before and after a leader has failed to last."""
+SHARE = 0.3
+"""What goes to exploring once a leader has failed to last, as a share of the other means."""
 
-EXPLORED_STEPS = 16
+EXPLORED_STEPS = 8
 """How far a rate of the exploration is followed first."""
 
-BELOW, ABOVE = 3.0, 2.0
+WHOLE_EVERY = 3
+"""Of so many rates of the exploration one is followed to the horizon, whatever it looks like on the way."""
+
+BELOW, ABOVE = 4.0, 8.0
 """The exploration reaches from the best rate divided by the one to the best rate times the other."""
 
-REFINEMENTS = (1.5, 1.22, 1.1, 1.05, 1.025)
+REFINEMENTS = (1.25, 1.12, 1.06, 1.03)
 """Factors between the best rate and its neighbours, once the horizon is the last one."""
 
 REFINED_STEPS, JUDGED_STEPS = 16, 128
 """Steps that a neighbour gets first, and those before which it is not judged."""
 
-PATIENCE = 16
-"""The search ends when it has spent so many full runs on exploring without getting lower."""
+PATIENCE = 24
+"""The search ends when it has spent so many full runs on exploring without getting lower by more than `NOTHING`."""
+
+MOST_IDLE = 32
+"""Rates in a row that are known already before exploring finds nothing new."""
+
+NOTHING = 1e-6
+"""A gain that is none, as a share of what the search has gained altogether."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -98,21 +110,38 @@ class _Search:
         self._explored = 0
         self._is_rough = False
         self._draws = 0
+        self._is_full = False
+        self._horizon = 1
         self._rungs: dict[int, list[float]] = {}
 
     def run(self) -> Plan:
-        leader = yield from self._walk_down()
+        leader = yield from self._begin()
+        if not math.isfinite(self._start):
+            return
         horizon = min(FIRST_HORIZON, self._furthest)
         while True:
             leader = yield from self._settle(leader, horizon)
             if self._lasts(leader):
-                leader = yield from self._climb(leader, horizon)
-            yield from self._explore(ROUGH_SHARE if self._is_rough else SMOOTH_SHARE)
+                leader = yield from self._climb(leader)
+            self._horizon = horizon
+            if self._is_rough:
+                yield from self._explore(SHARE * (self._spent - self._explored))
             leader = self._better(leader)
-            if horizon >= self._furthest and self._followed[leader].steps >= self._furthest:
+            if horizon >= self._furthest:
                 break
             horizon = min(2 * horizon, self._furthest)
-        yield from self._refine()
+        if self._gained > 0:
+            yield from self._refine()
+
+    def _begin(self) -> Chosen:
+        """The first leader: a little below the edge of stability at the start, where that can be measured."""
+        if self._task.probes:
+            limit = yield Probe()
+            if isinstance(limit, Limit) and limit.learning_rate is not None:
+                rate = min(max(BELOW_LIMIT * limit.learning_rate, self._task.low), self._task.high)
+                yield from self._follow([rate], FIRST_STEPS)
+                return rate
+        return (yield from self._walk_down())
 
     def _walk_down(self) -> Chosen:
         """The highest rate, of a few far apart, that lowers the loss with its first step."""
@@ -124,7 +153,7 @@ class _Search:
                 break
             rate = max(rate / WALK, self._task.low)
         yield from self._follow([rate], FIRST_STEPS)
-        return rate
+        return rate if rate in self._followed else self._best_rate()
 
     def _settle(self, leader: float, horizon: int) -> Chosen:
         """The leader at the horizon: a lower rate where it does not last."""
@@ -141,19 +170,18 @@ class _Search:
             leader, down = lower, min(down * STEP_DOWN, 4.0)
         return leader
 
-    def _climb(self, leader: float, horizon: int) -> Chosen:
+    def _climb(self, leader: float) -> Chosen:
         """The leader, or whatever rate above it gets as low with as little."""
-        spacing = CLOSE_SPACING if horizon >= CLOSE_FROM else SPACING
         beaten = {rate for rate in self._followed if self._over(rate)}
         while leader < self._task.high:
             above = min((rate for rate in beaten if rate > leader), default=None)
             if above is None:
                 challenger = min(leader * CLIMB, self._task.high)
-            elif above / leader <= spacing:
+            elif above / leader <= SPACING:
                 break
             else:
                 challenger = min(math.sqrt(leader * above), leader * CLIMB)
-            known = self._near(challenger, math.sqrt(spacing), above=leader, but=beaten)
+            known = self._near(challenger, math.sqrt(SPACING), above=leader, but=beaten)
             challenger = challenger if known is None else known
             if (yield from self._challenge(leader, challenger)):
                 leader = challenger
@@ -182,22 +210,22 @@ class _Search:
                 return False
             steps = min(enough, 2 * found.steps)
 
-    def _explore(self, share: float) -> Steps:
-        """Follow rates all around the best one, as far as their share of the means goes."""
-        before = -1
-        while self._explored < share * (self._spent - self._explored) and self._explored != before:
-            before = self._explored
-            spent = self._spent
-            for rate, steps in self._next_explored(share * (self._spent - self._explored) - self._explored):
-                yield from self._follow([rate], steps)
-                if rate in self._followed:
-                    rung = self._rungs.setdefault(steps, [])
-                    if rate not in rung:
-                        rung.append(rate)
-            self._explored += self._spent - spent
+    def _explore(self, evaluations: float) -> Steps:
+        """Follow rates all around the best one, until so many evaluations have gone to that altogether."""
+        idle = 0
+        while self._explored < evaluations and idle < MOST_IDLE:
+            rate, steps = self._next_explored()
+            before = self._spent
+            yield from self._follow([rate], steps)
+            if rate in self._followed:
+                rung = self._rungs.setdefault(steps, [])
+                if rate not in rung:
+                    rung.append(rate)
+            self._explored += self._spent - before
+            idle = idle + 1 if self._spent == before else 0
 
-    def _next_explored(self, allowance: float) -> list[tuple[float, int]]:
-        """Of a rung of equal steps whose better half has not gone twice as far, these; or new rates."""
+    def _next_explored(self) -> tuple[float, int]:
+        """A rate of the better half of those that went so far, to go twice as far; else a new one."""
         for steps in sorted(self._rungs, reverse=True):
             if steps >= self._furthest:
                 continue
@@ -206,14 +234,16 @@ class _Search:
             gone = self._rungs.get(further, [])
             for rate in ranked[: len(ranked) // 2]:
                 if rate not in gone and not self._over(rate):
-                    return [(rate, further)]
+                    return rate, further
         best = self._best_rate()
         low, high = max(best / BELOW, self._task.low), min(best * ABOVE, self._task.high)
         steps = min(EXPLORED_STEPS, self._furthest)
         self._draws += 1
         # The golden ratio's multiples fill an interval evenly at every length (Weyl 1916; Ramshaw 1981).
         rate = low * (high / low) ** (self._draws * _GOLDEN % 1.0)
-        return [(self._near(rate, 1.005) or rate, steps)]
+        if self._draws % WHOLE_EVERY == 0:
+            steps = self._horizon
+        return self._near(rate, 1.005) or rate, steps
 
     def _refine(self) -> Steps:
         """Neighbours of the best rate, ever closer; then nothing but exploring."""
@@ -226,14 +256,14 @@ class _Search:
                     break
             else:
                 level += 1
-            yield from self._explore(1.0)
+            yield from self._explore(self._spent - self._explored)
         best_loss, since = self._best, self._spent
         while self._spent - since < PATIENCE * self._furthest:
             before = self._spent
-            yield from self._explore(math.inf)
+            yield from self._explore(self._explored + self._furthest)
             if self._spent == before:
                 return
-            if self._best < best_loss:
+            if self._best < best_loss - NOTHING * self._gained:
                 best_loss, since = self._best, self._spent
 
     def _neighbour(
@@ -251,7 +281,7 @@ class _Search:
         while True:
             yield from self._follow([rate], steps)
             found = self._followed.get(rate)
-            if found is None or self._over(rate):
+            if found is None or self._over(rate) or found.steps < steps:
                 break
             pace = 0.5 * min(1.0, rate / best)
             if found.steps >= JUDGED_STEPS and self._followed[best].steps_to(found.best) < pace * found.steps:
@@ -265,7 +295,7 @@ class _Search:
         runs = [
             Run(rate, steps, self._ceiling())
             for rate in rates
-            if not self._over(rate) and (rate not in self._followed or self._followed[rate].steps < steps)
+            if (not self._is_full if rate not in self._followed else self._can_go_on(rate, steps))
         ]
         if not runs:
             return
@@ -273,6 +303,8 @@ class _Search:
         assert not isinstance(found, Limit)  # noqa: S101 (a pass is answered by trajectories)
         for one in found:
             self._note(one, steps)
+        # Refused: there are to be no further rates, and what is left goes to those that there are.
+        self._is_full = self._is_full or len(found) < len(runs)
 
     def _note(self, one: Trajectory, steps: int) -> None:
         rate = one.learning_rate
@@ -299,10 +331,13 @@ class _Search:
         """How far below the start the search has come."""
         return max(self._start - self._best, 0.0) if self._followed else 0.0
 
+    def _can_go_on(self, rate: float, steps: int) -> bool:
+        return not self._over(rate) and self._followed[rate].steps < steps
+
     def _over(self, rate: float) -> bool:
         """Whether a rate can be followed no further."""
         found = self._followed.get(rate)
-        return found is not None and (found.exploded or found.steps >= self._task.most_steps)
+        return found is not None and (found.exploded or found.steps >= self._furthest)
 
     def _roughness(self, found: Followed) -> float:
         return found.roughness(self._gained)
