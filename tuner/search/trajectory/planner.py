@@ -17,7 +17,7 @@ The constants were chosen on half of the problems of ``benchmarks/search.py``; t
 """
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
 from tuner.search.trajectory.followed import Followed
 from tuner.search.trajectory.requests import Limit, Pass, Plan, Probe, Request, Run, Task, Trajectory
@@ -79,6 +79,9 @@ REFINED_STEPS, JUDGED_STEPS = 16, 128
 PATIENCE = 24
 """The search ends when it has spent so many full runs on exploring without getting lower by more than `NOTHING`."""
 
+AT_ONCE = 4
+"""Rates of the exploration that are followed together."""
+
 MOST_IDLE = 32
 """Rates in a row that are known already before exploring finds nothing new."""
 
@@ -139,7 +142,7 @@ class _Search:
             limit = yield Probe()
             if isinstance(limit, Limit) and limit.learning_rate is not None:
                 rate = min(max(BELOW_LIMIT * limit.learning_rate, self._task.low), self._task.high)
-                yield from self._follow([rate], FIRST_STEPS)
+                yield from self._follow({rate: FIRST_STEPS})
                 return rate
         return (yield from self._walk_down())
 
@@ -147,24 +150,24 @@ class _Search:
         """The highest rate, of a few far apart, that lowers the loss with its first step."""
         rate = self._task.high
         while True:
-            yield from self._follow([rate], 1)
+            yield from self._follow({rate: 1})
             found = self._followed.get(rate)
             if (found is not None and found.last < found.start) or rate <= self._task.low:
                 break
             rate = max(rate / WALK, self._task.low)
-        yield from self._follow([rate], FIRST_STEPS)
+        yield from self._follow({rate: FIRST_STEPS})
         return rate if rate in self._followed else self._best_rate()
 
     def _settle(self, leader: float, horizon: int) -> Chosen:
         """The leader at the horizon: a lower rate where it does not last."""
         down = STEP_DOWN
-        yield from self._follow([leader], horizon)
+        yield from self._follow({leader: horizon})
         while not self._lasts(leader):
             self._is_rough = True
             lower = self._near(leader / down, 1.25, below=leader / 1.15) or leader / down
             if lower < self._task.low:
                 break
-            yield from self._follow([lower], horizon)
+            yield from self._follow({lower: horizon})
             if lower not in self._followed or not (self._over(leader) or self._typical(lower) < self._typical(leader)):
                 break
             leader, down = lower, min(down * STEP_DOWN, 4.0)
@@ -195,7 +198,7 @@ class _Search:
         enough = max(4, math.ceil(1.1 * led.steps * leader / rate))
         steps = max(CHALLENGE, enough // 4)
         while True:
-            yield from self._follow([rate], steps)
+            yield from self._follow({rate: steps})
             found = self._followed.get(rate)
             if found is None or found.exploded:
                 return False
@@ -214,35 +217,47 @@ class _Search:
         """Follow rates all around the best one, until so many evaluations have gone to that altogether."""
         idle = 0
         while self._explored < evaluations and idle < MOST_IDLE:
-            rate, steps = self._next_explored()
             before = self._spent
-            yield from self._follow([rate], steps)
-            if rate in self._followed:
-                rung = self._rungs.setdefault(steps, [])
-                if rate not in rung:
-                    rung.append(rate)
+            runs = self._next_explored(evaluations - self._explored)
+            yield from self._follow(runs)
+            for rate, steps in runs.items():
+                if rate in self._followed:
+                    rung = self._rungs.setdefault(steps, [])
+                    if rate not in rung:
+                        rung.append(rate)
             self._explored += self._spent - before
             idle = idle + 1 if self._spent == before else 0
 
-    def _next_explored(self) -> tuple[float, int]:
-        """A rate of the better half of those that went so far, to go twice as far; else a new one."""
+    def _next_explored(self, evaluations: float) -> dict[float, int]:
+        """Rates and steps for so many evaluations: who is to go twice as far, or else new ones."""
+        runs: dict[float, int] = {}
+        while evaluations > 0 and len(runs) < AT_ONCE:
+            rate, steps = self._promoted(runs) or self._drawn()
+            if rate in runs:
+                break
+            runs[rate] = steps
+            evaluations -= steps - (self._followed[rate].steps if rate in self._followed else 0)
+        return runs
+
+    def _promoted(self, but: Collection[float]) -> tuple[float, int] | None:
+        """One of the better half of those that went equally far, to go twice as far."""
         for steps in sorted(self._rungs, reverse=True):
-            if steps >= self._furthest:
-                continue
             further = min(2 * steps, self._furthest)
-            ranked = sorted(self._rungs[steps], key=lambda rate: self._followed[rate].best)
             gone = self._rungs.get(further, [])
+            ranked = sorted(self._rungs[steps], key=lambda rate: self._followed[rate].best)
             for rate in ranked[: len(ranked) // 2]:
-                if rate not in gone and not self._over(rate):
+                if steps < further and rate not in gone and rate not in but and not self._over(rate):
                     return rate, further
+        return None
+
+    def _drawn(self) -> tuple[float, int]:
+        """The next rate of those that fill the range around the best one evenly."""
         best = self._best_rate()
         low, high = max(best / BELOW, self._task.low), min(best * ABOVE, self._task.high)
-        steps = min(EXPLORED_STEPS, self._furthest)
         self._draws += 1
         # The golden ratio's multiples fill an interval evenly at every length (Weyl 1916; Ramshaw 1981).
         rate = low * (high / low) ** (self._draws * _GOLDEN % 1.0)
-        if self._draws % WHOLE_EVERY == 0:
-            steps = self._horizon
+        steps = self._horizon if self._draws % WHOLE_EVERY == 0 else min(EXPLORED_STEPS, self._furthest)
         return self._near(rate, 1.005) or rate, steps
 
     def _refine(self) -> Steps:
@@ -279,7 +294,7 @@ class _Search:
         judged.add(rate)
         steps = REFINED_STEPS
         while True:
-            yield from self._follow([rate], steps)
+            yield from self._follow({rate: steps})
             found = self._followed.get(rate)
             if found is None or self._over(rate) or found.steps < steps:
                 break
@@ -289,20 +304,20 @@ class _Search:
             steps = 2 * max(steps, found.steps)
         return found is not None and found.best < self._followed[best].best
 
-    def _follow(self, rates: Sequence[float], steps: int) -> Steps:
-        """Follow rates to a step, as far as they are not there yet, nor over."""
-        steps = min(max(steps, 1), self._furthest)
+    def _follow(self, wanted: Mapping[float, int]) -> Steps:
+        """Follow rates to these steps, as far as they are not there yet, nor over."""
+        steps = {rate: min(max(wanted[rate], 1), self._furthest) for rate in wanted}
         runs = [
-            Run(rate, steps, self._ceiling())
-            for rate in rates
-            if (not self._is_full if rate not in self._followed else self._can_go_on(rate, steps))
+            Run(rate, end, self._ceiling())
+            for rate, end in steps.items()
+            if (not self._is_full if rate not in self._followed else self._can_go_on(rate, end))
         ]
         if not runs:
             return
         found = yield Pass(runs, keep=[rate for rate in self._followed if not self._over(rate)])
         assert not isinstance(found, Limit)  # noqa: S101 (a pass is answered by trajectories)
         for one in found:
-            self._note(one, steps)
+            self._note(one, steps[one.learning_rate])
         # Refused: there are to be no further rates, and what is left goes to those that there are.
         self._is_full = self._is_full or len(found) < len(runs)
 
