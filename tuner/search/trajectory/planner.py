@@ -111,7 +111,8 @@ class _Search:
         self._furthest = task.most_steps
         self._spent = 0
         self._explored = 0
-        self._is_rough = False
+        # A front has a rate for every step count: there is something beside the leader to be found from the start on.
+        self._is_rough = task.front
         self._draws = 0
         self._is_full = False
         self._horizon = 1
