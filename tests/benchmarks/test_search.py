@@ -182,10 +182,12 @@ def test_goals_are_judged_by_medians_and_their_geometric_mean() -> None:
         measured({"ours": [40, 80, 9999], "tpe": [4000, None, None]}),
         measured({"ours": [80, 80, 80], "tpe": [3200, 3200, 3200]}),
     ]
-    mean, beside, unreached, worst = goals(part)
+    mean, beside, dear, unreached, worst = goals(part)
     assert (mean.ratio, mean.met) == ("2.00x", True)
     # 500 x (unreached) and 80 x: 200 x.
     assert (beside.ratio, beside.met) == ("100.0x fewer", True)
+    # 5,000 x and 80 x: 632 x.
+    assert (dear.ratio, dear.met) == ("316.2x fewer", None)
     assert (unreached.met, worst.ratio, worst.met) == (True, "2.0x", True)
 
 
