@@ -58,6 +58,7 @@ pictures: $(READY)  ## draw the pictures of the guides anew
 	@$(BIN)/python -m docs.pictures.rates
 	@$(BIN)/python -m docs.pictures.goals
 	@$(BIN)/python -m docs.pictures.verdicts
+	@$(BIN)/python -m docs.pictures.trajectories
 
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra data --universal --python-version 3.11 --generate-hashes \
