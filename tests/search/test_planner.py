@@ -180,6 +180,30 @@ def test_a_pass_keeps_every_rate_that_is_asked_for_again() -> None:
             gone |= known - asked - set(one.keep)
 
 
+@pytest.mark.parametrize("refused", [0.0, 1e-3, 0.05])
+def test_a_plan_goes_on_without_the_rates_that_it_is_refused(refused: float) -> None:
+    """Rates above this are never answered: the objective fails there, or no means are left for them."""
+    objective = create("quadratic", {})
+    planner = plan(task(probes=False))
+    answer: Sequence[Trajectory] | Limit | None = None
+    asked: list[float] = []
+    for _ in range(10_000):
+        try:
+            request = next(planner) if answer is None else planner.send(answer)
+        except StopIteration:
+            break
+        assert isinstance(request, Pass)
+        asked += [run.learning_rate for run in request.runs if run.learning_rate > refused]
+        answer = [
+            Trajectory(run.learning_rate, descent(objective, run.learning_rate, run.steps))
+            for run in request.runs
+            if run.learning_rate <= refused
+        ]
+    else:
+        pytest.fail("the plan does not end")
+    assert len(asked) == len(set(asked)), "what was refused is asked for again"
+
+
 # What a rate has shown
 
 

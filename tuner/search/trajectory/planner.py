@@ -114,12 +114,14 @@ class _Search:
         # A front has a rate for every step count: there is something beside the leader to be found from the start on.
         self._is_rough = task.front
         self._draws = 0
-        self._is_full = False
+        self._refused: set[float] = set()
         self._horizon = 1
         self._rungs: dict[int, list[float]] = {}
 
     def run(self) -> Plan:
         leader = yield from self._begin()
+        if leader not in self._followed:
+            return
         if not math.isfinite(self._start):
             return
         horizon = min(FIRST_HORIZON, self._furthest)
@@ -144,7 +146,8 @@ class _Search:
             if isinstance(limit, Limit) and limit.learning_rate is not None:
                 rate = min(max(BELOW_LIMIT * limit.learning_rate, self._task.low), self._task.high)
                 yield from self._follow({rate: FIRST_STEPS})
-                return rate
+                if rate in self._followed:
+                    return rate
         return (yield from self._walk_down())
 
     def _walk_down(self) -> Chosen:
@@ -157,7 +160,7 @@ class _Search:
                 break
             rate = max(rate / WALK, self._task.low)
         yield from self._follow({rate: FIRST_STEPS})
-        return rate if rate in self._followed else self._best_rate()
+        return rate if rate in self._followed or not self._followed else self._best_rate()
 
     def _settle(self, leader: float, horizon: int) -> Chosen:
         """The leader at the horizon: a lower rate where it does not last."""
@@ -311,7 +314,7 @@ class _Search:
         runs = [
             Run(rate, end, self._ceiling())
             for rate, end in steps.items()
-            if (not self._is_full if rate not in self._followed else self._can_go_on(rate, end))
+            if rate not in self._refused and self._can_go_on(rate, end)
         ]
         if not runs:
             return
@@ -319,8 +322,8 @@ class _Search:
         assert not isinstance(found, Limit)  # noqa: S101 (a pass is answered by trajectories)
         for one in found:
             self._note(one, steps[one.learning_rate])
-        # Refused: there are to be no further rates, and what is left goes to those that there are.
-        self._is_full = self._is_full or len(found) < len(runs)
+        # No means are left for another rate, or the objective fails at it: what is left goes to the others.
+        self._refused |= {run.learning_rate for run in runs} - {one.learning_rate for one in found}
 
     def _note(self, one: Trajectory, steps: int) -> None:
         rate = one.learning_rate
@@ -348,7 +351,7 @@ class _Search:
         return max(self._start - self._best, 0.0) if self._followed else 0.0
 
     def _can_go_on(self, rate: float, steps: int) -> bool:
-        return not self._over(rate) and self._followed[rate].steps < steps
+        return rate not in self._followed or (not self._over(rate) and self._followed[rate].steps < steps)
 
     def _over(self, rate: float) -> bool:
         """Whether a rate can be followed no further."""
