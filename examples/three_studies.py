@@ -33,7 +33,6 @@ STUDIES: list[dict[str, Any]] = [
             "steps": {"type": "int", "low": 1, "high": 200},
         },
         "goal": {"minimize": "loss"},
-        "sampler": {"name": "tpe", "seed": 0, "settings": {}},
         "budget": {"trials": 100},
     },
     {
