@@ -15,6 +15,9 @@ def space(**parameters: dict[str, Any]) -> dict[str, Any]:
     return {"search_space": {**SPACE, **parameters}}
 
 
+HEAVY_BALL = {"type": "categorical", "choices": ["heavy_ball"]}
+FIXED = {"type": "float", "low": 0.5, "high": 0.5}
+
 LOSS_OF_DATA: dict[str, Any] = {"objective": {"name": "logistic_regression", "settings": {"data": "synthetic"}}}
 
 
@@ -90,3 +93,69 @@ def test_resolving_again_changes_nothing() -> None:
     once = resolve(registered())
     assert resolve(once) == once
     assert StudyDefinition.model_validate(once.model_dump(mode="json")) == once
+
+
+ONE_MORE = space(momentum={"type": "float", "low": 0.5, "high": 0.9}, update_rule=HEAVY_BALL)
+
+
+@pytest.mark.parametrize(
+    ("definition", "sampler"),
+    [
+        (registered(sampler={}), "trajectory"),
+        (registered(sampler={"seed": 4}), "trajectory"),
+        (registered(sampler={}, **space(steps={"type": "int", "low": 50, "high": 50})), "trajectory"),
+        (registered(sampler={}, **space(momentum=FIXED, update_rule=HEAVY_BALL)), "trajectory"),
+        (
+            registered(sampler={}, **LOSS_OF_DATA, **space(batch_size={"type": "int", "low": 8, "high": 8})),
+            "trajectory",
+        ),
+        (registered(sampler={}, goal={"minimize": ["loss", "steps"]}), "trajectory"),
+        (registered(sampler={}, goal={"minimize": "steps", "until": {"loss": 0.1}}), "trajectory"),
+        # What its assumptions do not hold for, or what only another sampler has.
+        (registered(sampler={}, **ONE_MORE), "tpe"),
+        (registered(sampler={}, **space(steps={"type": "categorical", "choices": [10, 100]})), "tpe"),
+        (registered(sampler={}, budget={"parallel_trials": 2}), "tpe"),
+        (registered(sampler={"settings": {"n_startup_trials": 5}}), "tpe"),
+        (registered(sampler={"batch_size": 4}), "tpe"),
+        (
+            registered(
+                sampler={},
+                goal={"minimize": "steps", "until": {"loss": 0.1}},
+                **space(steps={"type": "int", "low": 50, "high": 50}),
+            ),
+            "tpe",
+        ),
+        (external(sampler={}), "tpe"),
+    ],
+)
+def test_where_no_sampler_is_named_the_definition_decides(definition: StudyDefinition, sampler: str) -> None:
+    resolved = resolve(definition)
+    assert resolved.sampler.name == sampler
+    assert resolve(resolved) == resolved
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        (ONE_MORE, "sampler.name"),
+        (space(learning_rate={"type": "categorical", "choices": [0.1, 0.2]}), "sampler.name"),
+        (space(steps={"type": "categorical", "choices": [10, 100]}), "sampler.name"),
+        ({"budget": {"parallel_trials": 2}}, "budget.parallel_trials"),
+        ({"sampler": {"name": "trajectory", "batch_size": 4}}, "sampler.batch_size"),
+        ({"sampler": {"name": "trajectory", "settings": {"rates": 4}}}, "sampler.settings.rates"),
+        (
+            {"goal": {"minimize": "steps", "until": {"loss": 0.1}}}
+            | space(steps={"type": "int", "low": 9, "high": 50}),
+            "sampler.name",
+        ),
+    ],
+)
+def test_what_a_trajectory_search_cannot_search_is_refused(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        resolve(registered(**{"sampler": {"name": "trajectory"}, **changes}))
+    assert [error.field for error in caught.value.fields] == [field]
+
+
+def test_an_external_study_is_not_searched_by_trajectories() -> None:
+    with pytest.raises(InvalidInput, match=r"sampler\.name"):
+        resolve(external(sampler={"name": "trajectory"}))

@@ -86,6 +86,7 @@ def default_sampler(definition: StudyDefinition) -> str:
         return FALLBACK
     try:
         TrajectorySearch().check(definition.search_space)
+        TrajectorySearch().check_goal(definition.goal, definition.search_space)
     except InvalidInput:
         return FALLBACK
     return "trajectory"
@@ -108,6 +109,7 @@ def resolve_sampler(choice: SamplerChoice, search_space: SearchSpace, goal: Goal
     _check_widths(search_space)
     try:
         sampler.check(search_space)
+        sampler.check_goal(goal, search_space)
     except InvalidInput as error:
         raise error.within("sampler") from None
     if isinstance(sampler, Planner) and choice.batch_size is not None:

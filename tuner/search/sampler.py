@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from optuna.trial import FrozenTrial
 
-from tuner.definition import Choices, FloatRange, IntRange, SearchSpace, Strict, StudyDefinition
+from tuner.definition import Choices, FloatRange, Goal, IntRange, SearchSpace, Strict, StudyDefinition
 from tuner.search.sight import Sight, Trials
 from tuner.search.trajectory.requests import Plan, Task
 from tuner.trial import ParameterValue
@@ -83,6 +83,13 @@ class Sampler(Strict, ABC):
 
         Raises:
             InvalidInput: the field is relative to the sampler: ``name`` or ``settings.points``.
+        """
+
+    def check_goal(self, goal: Goal, space: SearchSpace) -> None:
+        """Refuse a goal that this sampler cannot search for in that space.
+
+        Raises:
+            InvalidInput: the field is relative to the sampler: ``name``.
         """
 
     @abstractmethod

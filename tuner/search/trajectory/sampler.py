@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from tuner.definition import Choices, FloatRange, IntRange, Parameter, SearchSpace, StudyDefinition
+from tuner.definition import Choices, FloatRange, Goal, IntRange, Parameter, SearchSpace, StudyDefinition
 from tuner.errors import FieldError, InvalidInput
 from tuner.search.sampler import Planner, is_fixed
 from tuner.search.trajectory.planner import plan
@@ -28,6 +28,13 @@ class TrajectorySearch(Planner):
         ]
         if problems:
             raise InvalidInput(*problems)
+
+    def check_goal(self, goal: Goal, space: SearchSpace) -> None:
+        """Refuse to look for the fewest steps where the fewest are not searched: rates are followed no longer."""
+        if goal.target is not None and _bounds(space["steps"])[0] > 1:
+            raise InvalidInput.at(
+                "name", "trajectory finds the fewest steps from 1 on: let steps begin there, or choose tpe"
+            )
 
     def plan(self, task: Task) -> Plan:
         """The requests of a search."""
