@@ -432,3 +432,13 @@ def test_a_study_that_is_deleted_ends_its_search(database: Database) -> None:
 def test_trajectory_is_what_a_registered_objective_is_searched_by() -> None:
     assert planner_of(definition(sampler={"name": "tpe"})) is None
     assert planner_of(definition(sampler={"name": "trajectory"})) is not None
+
+
+def test_verdicts_know_the_limit_that_the_search_measured(database: Database) -> None:
+    search(database, budget={"trials": 12})
+    work_off(database, "s")
+    judged = [one for one in trials_of(database, "s") if one.verdict is not None]
+    assert len(judged) == 12
+    for one in judged:
+        assert one.evidence is not None
+        assert one.evidence["limit"] == pytest.approx(0.7755, rel=0.01)

@@ -24,7 +24,7 @@ from tuner.storage.curves import Curve, CurveBlock
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import FOLLOWED, TrialRecord
 
-CURVATURE, START = "probe", "start"
+CURVATURE, START = measurements.PROBE, "start"
 """Kinds of measurements: what a probe found, and the loss and gradient at x_0, from which every rate goes on."""
 
 

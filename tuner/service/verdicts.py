@@ -14,6 +14,8 @@ from typing import Any
 
 from tuner.analysis.verdict import Name, Verdict, judge
 from tuner.definition import StudyDefinition
+from tuner.service.open_study import OpenStudy
+from tuner.storage import measurements
 from tuner.storage.curves import Curve
 from tuner.storage.trials import TrialRecord
 
@@ -34,10 +36,21 @@ def training_metric(definition: StudyDefinition) -> str:
     return goal.removeprefix(prefix)
 
 
+def measured_limit(study: OpenStudy) -> float | None:
+    """The rate from which on descents of this study are unstable at the start, where its search has measured it."""
+    if study.definition.objective is None:
+        return None
+    probes = measurements.read(study.connection, study.record.id, measurements.PROBE)
+    return probes[-1].result.get("limit") if probes else None
+
+
 def judge_trial(
-    definition: StudyDefinition, parameters: Mapping[str, Any], curves: Mapping[str, Curve]
+    definition: StudyDefinition,
+    parameters: Mapping[str, Any],
+    curves: Mapping[str, Curve],
+    limit: float | None = None,
 ) -> Verdict | None:
-    """What the curves of a trial say; None where there is none of the study's metric."""
+    """What the curves of a trial say; None where there is none of the study's metric. ``limit``: `measured_limit`."""
     metric, goal = training_metric(definition), definition.goal.metric
     names = [metric, *(prefix + metric for prefix in HELD_OUT)]
     found = [curves[name] for name in names if name in curves]
@@ -53,6 +66,7 @@ def judge_trial(
         validation=None if held_out is None else (held_out.steps, held_out.values),
         maximize=definition.goal.direction == "maximize",
         learning_rate=rate if isinstance(rate, int | float) and not isinstance(rate, bool) else None,
+        limit=limit,
         plain=registered and not stochastic and parameters.get("update_rule") in {None, "gradient_descent"},
         stochastic=stochastic,
     )

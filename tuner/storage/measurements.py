@@ -8,6 +8,9 @@ from sqlalchemy import Connection, Select, insert, select
 
 from tuner.storage.tables import measurement as table
 
+PROBE = "probe"
+"""The kind of what a search measured at the start: the curvature, and as ``limit`` the rate that follows from it."""
+
 
 @dataclass(frozen=True)
 class Measurement:
