@@ -4,7 +4,10 @@
 loss at the parameters after k updates. A trial with ``steps = n`` ran n updates.
 """
 
+import hashlib
+import json
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -63,6 +66,18 @@ WireFloat = Annotated[
 
 ParameterValue = bool | int | Annotated[float, PlainSerializer(encode_float, when_used="json")] | str | None
 """A value of one search-space parameter. Finite in our studies; an Optuna program's choices may be any float."""
+
+
+def descent_of(parameters: Mapping[str, Any]) -> str | None:
+    """What trials of a registered study have in common that differ in their steps alone: a digest, 32 characters.
+
+    With the full gradient they are one descent, of several lengths. None by mini-batches: the loss of a run's last step
+    is the full loss, which no longer run knows.
+    """
+    if "batch_size" in parameters:
+        return None
+    others = sorted((name, value) for name, value in parameters.items() if name != "steps")
+    return hashlib.sha256(json.dumps(others).encode()).hexdigest()[:32]
 
 
 class Trial(BaseModel):

@@ -14,6 +14,15 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     op.add_column("tuner_trial", sa.Column("evidence", sa.Text(), nullable=True))
     op.add_column("tuner_trial", sa.Column("advice", sa.Text(), nullable=True))
+    op.add_column("tuner_trial", sa.Column("descent", sa.String(length=32), nullable=True))
+    op.create_index(
+        "ix_tuner_trial_study_id_descent_steps_run",
+        "tuner_trial",
+        ["study_id", "descent", "steps_run"],
+        unique=False,
+        sqlite_where=sa.text("descent IS NOT NULL"),
+        postgresql_where=sa.text("descent IS NOT NULL"),
+    )
     op.add_column("tuner_study", sa.Column("holder", sa.Text(), nullable=True))
     op.add_column("tuner_study", sa.Column("held_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("tuner_study", sa.Column("lost_holds", sa.Integer(), server_default=sa.text("0"), nullable=False))
@@ -52,4 +61,6 @@ def downgrade() -> None:
     for column in ("holder", "held_until", "lost_holds"):
         op.drop_column("tuner_study", column)
     op.drop_column("tuner_trial", "advice")
+    op.drop_index("ix_tuner_trial_study_id_descent_steps_run", table_name="tuner_trial")
+    op.drop_column("tuner_trial", "descent")
     op.drop_column("tuner_trial", "evidence")

@@ -29,7 +29,11 @@ def described(connection: Connection) -> dict[str, Any]:
         return found["name"], str(found["type"]), found["nullable"], found["default"]
 
     def by_name(found: Any) -> list[str]:
-        return sorted(str(sorted(each.items(), key=str)) for each in found)
+        return sorted(str(plain(each)) for each in found)
+
+    def plain(value: Any) -> Any:
+        """Conditions of partial indexes are objects of SQLAlchemy's, which are equal to themselves only."""
+        return sorted((name, plain(each)) for name, each in value.items()) if isinstance(value, dict) else str(value)
 
     return {
         name: {

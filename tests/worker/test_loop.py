@@ -185,7 +185,7 @@ def test_a_long_run_reports_its_curve_and_keeps_its_lease(database: Database, mo
 
 def test_told_to_stop_a_worker_gives_back_what_it_cannot_finish(database: Database) -> None:
     settings = {"seconds": 0.02}
-    space = fixed(0.01, 100_000)
+    space = {**fixed(0.01, 100_000), "learning_rate": {"type": "float", "low": 0.005, "high": 0.02}}
     studies.create(
         database, definition("slow", "slow_bowl", settings=settings, search_space=space, budget={"trials": 3})
     )

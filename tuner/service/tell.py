@@ -20,7 +20,7 @@ from tuner.storage import curves, trials
 from tuner.storage.curves import CurveBlock
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
-from tuner.trial import Outcome, Trial, encode_float
+from tuner.trial import Outcome, Trial, descent_of, encode_float
 
 
 @dataclass(frozen=True)
@@ -233,6 +233,8 @@ def _settlements(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]
 
 def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending, objective_value: float | None) -> dict[str, Any]:
     steps_run = _steps_run(record, ending)
+    # Only our own workers say how a descent ended, and report every step of it.
+    by_a_worker = study.definition.objective is not None and ending.outcome is not None
     if ending.gradient_evaluations is not None:
         evaluations = ending.gradient_evaluations
     elif steps_run is not None:
@@ -248,6 +250,7 @@ def _settlement(study: OpenStudy, record: TrialRecord, ending: Ending, objective
         "values": _encoded(ending.values),
         "objective_value": objective_value,
         "steps_run": steps_run,
+        "descent": descent_of(record.parameters) if by_a_worker and ending.state == "complete" else None,
         "gradient_evaluations": record.gradient_evaluations + evaluations,
         "reserved_evaluations": 0,
         "outcome": ending.outcome,

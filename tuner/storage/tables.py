@@ -207,6 +207,8 @@ trial = Table(
     # orders by. NULL where the goal is a trade-off.
     Column("objective_value", Double),
     Column("steps_run", BigInteger),
+    # A digest of all parameters but the steps, where the curve is that of every trial of them: `service.descents`.
+    Column("descent", String(32)),
     # Spent, by all attempts; and set aside for the running one.
     Column("gradient_evaluations", BigInteger, nullable=False, server_default=text("0")),
     Column("reserved_evaluations", BigInteger, nullable=False, server_default=text("0")),
@@ -243,6 +245,14 @@ trial = Table(
     Index(None, "study_id", "state", "objective_value", "number"),
     Index(None, "study_id", "state", "number"),
     Index(None, "study_id", "sequence"),
+    Index(
+        None,
+        "study_id",
+        "descent",
+        "steps_run",
+        sqlite_where=text("descent IS NOT NULL"),
+        postgresql_where=text("descent IS NOT NULL"),
+    ),
     Index(None, "state", "lease_expires_at"),
     sqlite_autoincrement=True,
 )

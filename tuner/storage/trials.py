@@ -9,7 +9,19 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 
 from tuner.errors import TrialNotFound
 from tuner.storage import bulk
@@ -20,6 +32,9 @@ from tuner.trial import Outcome, Trial, TrialState, decode_float
 
 MAX_LOST_LEASES = 3
 """A trial that lost its lease so often is quarantined: it probably kills its worker."""
+
+_DESCENTS_AT_ONCE = 50
+"""Descents that are looked for in one statement."""
 
 FINISHED = ("complete", "failed", "pruned")
 
@@ -39,6 +54,7 @@ class TrialRecord(NamedTuple):
     values: dict[str, float | str] | None
     objective_value: float | None
     steps_run: int | None
+    descent: str | None
     gradient_evaluations: int
     reserved_evaluations: int
     outcome: str | None
@@ -116,6 +132,16 @@ _OF_STUDY = select(table).where(table.c.study_id == bindparam("of_study"))
 
 _SELECT_MANY = _OF_STUDY.where(table.c.number.in_(bindparam("numbers", expanding=True)))
 
+_SELECT_DESCENTS = (
+    select(table.c.descent)
+    .where(
+        table.c.study_id == bindparam("of_study"),
+        table.c.descent.in_(bindparam("descents", expanding=True)),
+        table.c.descent.is_not(None),
+    )
+    .distinct()
+)
+
 _ONE = Prepared(lambda _: _OF_STUDY.where(table.c.number == bindparam("number")))
 
 
@@ -129,6 +155,21 @@ def _select_page(*, by_state: bool, updated: bool, after: bool, sized: bool) -> 
     if after:
         statement = statement.where(table.c.number > bindparam("after"))
     return statement.limit(bindparam("size")) if sized else statement
+
+
+@cache
+def _select_longest(count: int) -> CompoundSelect[Any]:
+    """The longest trial of each of so many descents, one below the other: each is found at the end of an index."""
+    parts = [
+        _OF_STUDY.where(
+            table.c.descent == bindparam(f"descent_{place}"), table.c.descent.is_not(None), ~table.c.excluded
+        )
+        .order_by(table.c.steps_run.desc())
+        .limit(1)
+        .subquery()
+        for place in range(count)
+    ]
+    return union_all(*(select(part) for part in parts))
 
 
 @cache
@@ -215,6 +256,20 @@ def lengths(connection: Connection, study_id: int) -> list[tuple[int, int]]:
         table.c.study_id == study_id, table.c.state.in_(("complete", "pruned")), ~table.c.excluded
     )
     return [(number, steps) for number, steps in connection.execute(statement.order_by(table.c.number))]
+
+
+def longest(connection: Connection, study_id: int, descents: Sequence[str]) -> dict[str, TrialRecord]:
+    """Of each of these descents the complete trial that ran it furthest, and is not excluded; by the descent."""
+    found = {}
+    # Most are new, and that is soon seen.
+    present = sorted(connection.scalars(_SELECT_DESCENTS, {"of_study": study_id, "descents": list(descents)}))
+    for start in range(0, len(present), _DESCENTS_AT_ONCE):
+        part = present[start : start + _DESCENTS_AT_ONCE]
+        values = {f"descent_{place}": descent for place, descent in enumerate(part)}
+        for row in connection.execute(_select_longest(len(part)), {"of_study": study_id, **values}):
+            record = TrialRecord._make(row)
+            found[str(record.descent)] = record
+    return found
 
 
 def latest_update(connection: Connection, study_id: int) -> datetime | None:

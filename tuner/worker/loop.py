@@ -20,7 +20,7 @@ from tuner.analysis.gradient_check import GradientCheck, check_gradient
 from tuner.definition import StudyDefinition
 from tuner.errors import Conflict, DatabaseUnavailable, LeaseLost, NotFound, TunerError
 from tuner.objectives import Objective, start
-from tuner.service import gradient_check, search, workers
+from tuner.service import descents, gradient_check, search, workers
 from tuner.service.report import append_points
 from tuner.service.tell import Ending, tell
 from tuner.service.workers import Work
@@ -195,12 +195,27 @@ class Worker:
                 work, [Ending(lease.number, lease.attempt, "failed", reason=str(error)) for lease in work.trials]
             )
             return
+        # What differs in its steps alone is one descent: the longest is run, and the others are then known.
+        for leases in descents.apart(work.trials):
+            self._descend(work, objective, self._without_known(work, leases))
+        self._holding.release()
+
+    def _without_known(self, work: Work, leases: Sequence[Lease]) -> list[Lease]:
+        """The trials whose descents are not known; the others are told."""
+        try:
+            endings = self._patiently(lambda: descents.known(self._database, work.study, leases))
+        except NotFound:
+            return []
+        self._tell(work, endings)
+        answered = {ending.number for ending in endings}
+        return [lease for lease in leases if lease.number not in answered]
+
+    def _descend(self, work: Work, objective: Objective, leases: Sequence[Lease]) -> None:
         wasted: Counter[int] = Counter()
-        queue = deque(passes(work.trials, objective.dimension))
+        queue = deque(passes(leases, objective.dimension))
         while queue and not self._is_over():
             trials = queue.popleft()
             queue.extendleft(reversed(self._run(work, objective, trials, wasted)))
-        self._holding.release()
 
     def _run_chosen(self, work: Work) -> None:
         """Run the trials that users enqueued in a study that is searched."""
