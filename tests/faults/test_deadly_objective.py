@@ -78,7 +78,7 @@ def test_a_deadly_rate_of_a_trajectory_search_is_quarantined_and_the_others_are_
         "learning_rate": {"type": "float", "low": 1e-3, "high": 3.0, "scale": "log"},
         "steps": {"type": "int", "low": 1, "high": 60},
     }
-    budget = {"trials": None, "gradient_evaluations": 400}
+    budget = {"trials": None, "gradient_evaluations": 80}
     bowl(database, "searched", log, search_space=space, sampler={"name": "trajectory"}, budget=budget)
     with serving(database_url, tmp_path, "--workers", "1", "--objectives", DEADLY):
         eventually(lambda: study_of(database, "searched").state == "completed", within=90)

@@ -257,7 +257,9 @@ class _Search:
     def _drawn(self) -> tuple[float, int]:
         """The next rate of those that fill the range around the best one evenly."""
         best = self._best_rate()
-        low, high = max(best / BELOW, self._task.low), min(best * ABOVE, self._task.high)
+        # Where the objective fails at a rate it may at higher ones, too: none of them is drawn.
+        above = min((rate for rate in self._refused if rate > best), default=math.inf)
+        low, high = max(best / BELOW, self._task.low), min(best * ABOVE, self._task.high, above)
         self._draws += 1
         # The golden ratio's multiples fill an interval evenly at every length (Weyl 1916; Ramshaw 1981).
         rate = low * (high / low) ** (self._draws * _GOLDEN % 1.0)
