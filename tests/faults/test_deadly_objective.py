@@ -68,26 +68,3 @@ def test_trials_in_one_pass_with_a_deadly_one_do_not_die_with_it(
     assert {trial.state for trial in found if not trial.quarantined} == {TrialState.COMPLETE}
     assert found[1].attempt == 3
     assert deaths(log) == 3
-
-
-def test_a_deadly_rate_of_a_trajectory_search_is_quarantined_and_the_others_are_followed(
-    database: Database, database_url: str, tmp_path: Path
-) -> None:
-    log = tmp_path / "deaths"
-    space = {
-        "learning_rate": {"type": "float", "low": 1e-3, "high": 3.0, "scale": "log"},
-        "steps": {"type": "int", "low": 1, "high": 60},
-    }
-    budget = {"trials": None, "gradient_evaluations": 80}
-    bowl(database, "searched", log, search_space=space, sampler={"name": "trajectory"}, budget=budget)
-    with serving(database_url, tmp_path, "--workers", "1", "--objectives", DEADLY):
-        eventually(lambda: study_of(database, "searched").state == "completed", within=90)
-    found = all_trials(database, "searched")
-
-    quarantined = [trial for trial in found if trial.quarantined]
-    assert quarantined
-    # Descent at a rate r takes x from 1 to (1 - 2r)ⁿ: beyond r = 1 it gets to where it is deadly.
-    assert all(float(trial.parameters["learning_rate"]) > 1 for trial in quarantined)  # type: ignore[arg-type]
-    assert {trial.state for trial in found if not trial.quarantined} == {TrialState.COMPLETE}
-    assert deaths(log) == 3 * len(quarantined)
-    assert study_of(database, "searched").best is not None

@@ -68,6 +68,15 @@ class CrookedBowl(Bowl):
         return np.ones(len(parameters) + 1), parameters
 
 
+@register("twisted_bowl")
+class TwistedBowl(Bowl):
+    """x², and half its gradient."""
+
+    def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        values, gradients = super().value_and_gradient(parameters)
+        return values, gradients / 2
+
+
 @register("leaving_bowl")
 class LeavingBowl(Bowl):
     """Takes the whole process for its own, where |x| is at least ``rim``."""

@@ -19,10 +19,12 @@ from tests.worker.running import (
 )
 from tuner.analysis.verdict import Name
 from tuner.descent import Descent, Row
-from tuner.errors import BudgetSpent
+from tuner.errors import BudgetSpent, LeaseLost
 from tuner.objectives import create
 from tuner.search import planner_of
-from tuner.service import stability, studies, trials
+from tuner.service import holds, stability, studies, trials, workers
+from tuner.service.ask import ask
+from tuner.service.search import Step, advance
 from tuner.service.stability import StabilityEffort
 from tuner.storage import checkpoints
 from tuner.storage import studies as studies_stored
@@ -275,6 +277,27 @@ def test_an_objective_that_only_fails_says_so_and_the_worker_goes_on(database: D
     assert study_of(database, "good").best is not None
 
 
+def test_a_rate_that_ends_its_workers_is_quarantined_and_the_others_are_followed(database: Database) -> None:
+    """Descent at a rate r takes x from 1 to (1 - 2r)ⁿ: beyond r = 1 it gets to where the objective is deadly."""
+    search(database, objective="leaving_bowl", settings={"politely": False, "rim": 2.5}, budget=FEW)
+    deaths = 0
+    while study_of(database, "s").state == "active":
+        try:
+            work_off(database, "s")
+        except KeyboardInterrupt:
+            deaths += 1
+    found = trials_of(database, "s")
+    deadly = [trial for trial in found if trial.quarantined]
+    others = [trial for trial in found if not trial.quarantined]
+
+    assert study_of(database, "s").state == "completed"
+    assert deadly
+    assert all(trial.parameters["learning_rate"] > 1 for trial in deadly)  # type: ignore[operator]
+    assert deaths == 3 * len(deadly)
+    assert {trial.state for trial in others} == {TrialState.COMPLETE}
+    assert study_of(database, "s").best is not None
+
+
 def test_another_worker_finds_nothing_of_a_study_that_is_searched(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,6 +398,40 @@ def test_a_stopped_search_tells_what_it_has(database: Database) -> None:
     study = study_of(database, "s")
     assert (study.state, study.trials["running"], study.trials["waiting"]) == ("stopped", 0, 0)
     assert study.trials["complete"] == study.spent.trials > 0
+
+
+def test_a_search_whose_seconds_are_over_tells_what_it_has(database: Database) -> None:
+    budget = {"trials": None, "seconds": 0.7}
+    search(database, objective="slow_bowl", settings={"seconds": 0.01}, budget=budget)
+    study = work_off(database, "s")
+    assert (study.state, study.state_reason) == ("completed", "the budget of 0.7 seconds is spent")
+    assert study.trials["complete"] == study.spent.trials > 0
+
+
+def test_a_study_that_is_held_gives_nothing_to_anybody_else(database: Database) -> None:
+    search(database)
+    chosen = trials.enqueue(database, "s", {"learning_rate": 0.05, "steps": 7})
+    assert workers.take(database, "s", worker="one", lease_seconds=60).task == "check"
+    assert workers.take(database, "s", worker="two", lease_seconds=60).task == "nothing"
+    asked = ask(database, "s", count=5)
+    assert (asked.trials, asked.study_state) == ([], "active")
+    assert asked.retry_after_seconds is not None
+    with pytest.raises(LeaseLost):
+        advance(database, "s", "two", Step(completed="it is over"))
+    holds.release(database, "s", "one")
+    [lease] = ask(database, "s", count=5).trials
+    assert lease.number == chosen.number
+
+
+def test_a_wrong_gradient_stops_the_study_and_a_user_may_go_on(database: Database) -> None:
+    search(database, objective="twisted_bowl")
+    study = work_off(database, "s")
+    assert (study.state, study.spent.trials, study.spent.gradient_evaluations) == ("stopped", 0, 2)
+    assert study.state_reason is not None
+    assert study.state_reason.startswith("the gradient is wrong")
+    assert study.state_reason.endswith("a relative error of 0.5")
+    studies.resume(database, "s")
+    assert work_off(database, "s").state == "completed"
 
 
 def test_progress_is_seen_while_a_long_pass_runs(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
