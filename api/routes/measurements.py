@@ -58,6 +58,11 @@ class RangeTestQuery(Paging):
     ] = 1000
 
 
+CHARGED = documented(
+    InvalidInput, KeyReused, ObjectiveFailed, StudyNotFound, ReadOnlyStudy, ExternalStudy, BudgetSpent, body=True
+)
+"""How measuring a study, which is charged to it, can be refused."""
+
 PLAN, EFFORT, PROBE, OBJECTIVE_PLAN = RangeTestPlan(), StabilityEffort(), StabilityProbe(), ObjectiveRangeTest()
 
 
@@ -66,16 +71,7 @@ PLAN, EFFORT, PROBE, OBJECTIVE_PLAN = RangeTestPlan(), StabilityEffort(), Stabil
     operation_id="create_range_test",
     summary="Run a range test on a study, or submit a client's",
     status_code=201,
-    responses=documented(
-        InvalidInput,
-        KeyReused,
-        ObjectiveFailed,
-        StudyNotFound,
-        ReadOnlyStudy,
-        ExternalStudy,
-        BudgetSpent,
-        body=True,
-    ),
+    responses=CHARGED,
 )
 def create(study: StudyAddress, database: OfDatabase, key: RequestKey, test: CurveOrPlan = PLAN) -> StoredRangeTest:
     """Run a range test on the study's objective, or store one that a training client has run: `rates` and `losses`.
@@ -137,16 +133,7 @@ def measure_objective(name: ObjectiveName, probe: StabilityProbe = PROBE) -> Obj
     "/studies/{study:segment}/analysis/stability:measure",
     operation_id="measure_stability",
     summary="Measure a study's curvature",
-    responses=documented(
-        InvalidInput,
-        KeyReused,
-        ObjectiveFailed,
-        StudyNotFound,
-        ReadOnlyStudy,
-        ExternalStudy,
-        BudgetSpent,
-        body=True,
-    ),
+    responses=CHARGED,
 )
 def measure(
     study: StudyAddress, database: OfDatabase, key: RequestKey, effort: StabilityEffort = EFFORT

@@ -22,13 +22,13 @@ from tuner.search import planner_of
 from tuner.search.trajectory import Limit, Pass, Probe, Run, Trajectory
 from tuner.search.trajectory.sampler import task_of
 from tuner.service import search as stored
-from tuner.service.report import NewPoints
 from tuner.service.search import Granted, Measured, Progress, Standing, Step, Wanted
 from tuner.service.tell import Ending
 from tuner.storage.trials import MAX_LOST_LEASES
 from tuner.trial import encode_float
 from tuner.worker import pace
-from tuner.worker.rates import LOSS, VALIDATION, Judge, Rate, known_rates
+from tuner.worker.legs import Leg, Reports, number_of
+from tuner.worker.rates import Judge, Rate, known_rates
 
 SEARCHED = "the search is over: following any rate further, or another one, is not worth what it takes"
 
@@ -313,19 +313,19 @@ class Search:
             rate = self._rate(run)
             rate.number, rate.attempt, rate.open = grant.number, grant.attempt, True
             catches_up = rate.stands_at < rate.position
-            legs.append(_Leg(rate, grant.last_step, math.inf if catches_up else self._judge.ceiling(run)))
+            legs.append(Leg(rate, grant.last_step, math.inf if catches_up else self._judge.ceiling(run)))
         most = max(1, GROUP_BYTES // (8 * _PARAMETER_ARRAYS * self._objective.dimension))
         for first in range(0, len(legs), most):
             self._descend(legs[first : first + most])
 
-    def _descend(self, legs: list["_Leg"]) -> None:
+    def _descend(self, legs: list[Leg]) -> None:
         """Run these together; one by one where the objective fails, since nobody knows which of them it was."""
         try:
             descent = self._descent(legs)
         except TunerError as error:
             self._fail(legs, error, [0] * len(legs))
             return
-        reports = [_Reports(leg, descent, row) for row, leg in enumerate(legs)]
+        reports = [Reports(leg, descent, row) for row, leg in enumerate(legs)]
         steps = pace.FIRST_CHUNK
         report_at = time.monotonic() + pace.REPORT_EVERY
         running = True
@@ -346,7 +346,7 @@ class Search:
             if self._batch_size is not None and report.ran_its_steps:
                 report.leg.rate.full.add(report.leg.last_step)
 
-    def _report(self, descent: Descent, reports: Sequence["_Reports"]) -> None:
+    def _report(self, descent: Descent, reports: Sequence[Reports]) -> None:
         """Write what has come since the last report.
 
         Raises:
@@ -368,7 +368,7 @@ class Search:
             self._close()
             raise Ended
 
-    def _descent(self, legs: Sequence["_Leg"]) -> Descent:
+    def _descent(self, legs: Sequence[Leg]) -> Descent:
         rows = [
             replace(
                 Row.of({**self._fixed, "learning_rate": leg.rate.learning_rate}, self._rule, steps=leg.last_step),
@@ -387,11 +387,11 @@ class Search:
             ceilings_on="validation" if self._judge.validates else "loss",
         )
 
-    def _fail(self, legs: list["_Leg"], error: TunerError, spent: Sequence[int]) -> None:
+    def _fail(self, legs: list[Leg], error: TunerError, spent: Sequence[int]) -> None:
         """Let a rate that was alone fail; of several each is run alone, and what they took is charged."""
         if len(legs) > 1:
             progress = [
-                Progress(_number(leg.rate), leg.rate.attempt, max(leg.rate.steps, 0), evaluations, goes_on=True)
+                Progress(number_of(leg.rate), leg.rate.attempt, max(leg.rate.steps, 0), evaluations, goes_on=True)
                 for leg, evaluations in zip(legs, spent, strict=True)
             ]
             self._write(Step(progress=progress))
@@ -401,68 +401,6 @@ class Search:
         [leg], [evaluations] = legs, spent
         leg.rate.open, leg.rate.failed = False, True
         ending = Ending(
-            _number(leg.rate), leg.rate.attempt, "failed", reason=str(error), gradient_evaluations=evaluations
+            number_of(leg.rate), leg.rate.attempt, "failed", reason=str(error), gradient_evaluations=evaluations
         )
         self._write(Step(endings=[ending]))
-
-
-@dataclass(frozen=True)
-class _Leg:
-    """A rate, and the step up to which it is to be followed now."""
-
-    rate: Rate
-    last_step: int
-    ceiling: float
-
-
-class _Reports:
-    """What of a leg has been written down."""
-
-    def __init__(self, leg: _Leg, descent: Descent, row: int) -> None:
-        self.leg = leg
-        self.row = row
-        self._descent = descent
-        self._charged = 0
-        self._validated_to = int(leg.rate.validation[0][-1]) if len(leg.rate.validation[0]) else -1
-
-    @property
-    def unreported(self) -> int:
-        """Gradient evaluations since the last report."""
-        return self._descent.result(self.row).gradient_evaluations - self._charged
-
-    @property
-    def ran_its_steps(self) -> bool:
-        return self.leg.rate.steps >= self.leg.last_step
-
-    def news(self, *, with_checkpoint: bool, goes_on: bool = False) -> Progress:
-        """What has come since the last time; the rate knows it from now on."""
-        rate = self.leg.rate
-        known = rate.steps
-        loss = self._descent.loss_curve(self.row, known + 1)
-        validation = self._descent.validation_curve(self.row, self._validated_to + 1)
-        rate.grow(loss.steps, loss.values)
-        rate.lost_leases = 0 if rate.steps > known else rate.lost_leases
-        rate.grow_validation(validation.steps, validation.values)
-        if len(validation.steps):
-            self._validated_to = int(validation.steps[-1])
-        result = self._descent.result(self.row)
-        evaluations, self._charged = result.gradient_evaluations - self._charged, result.gradient_evaluations
-        checkpoint = None
-        if with_checkpoint and result.checkpoint is not None:
-            rate.checkpoint = result.checkpoint
-            checkpoint = result.checkpoint.step, result.checkpoint.to_bytes()
-        points = ((LOSS, loss), (VALIDATION, validation))
-        return Progress(
-            _number(rate),
-            rate.attempt,
-            max(rate.steps, 0),
-            evaluations,
-            [NewPoints(metric, curve.steps, curve.values) for metric, curve in points if len(curve.steps)],
-            checkpoint,
-            goes_on=goes_on,
-        )
-
-
-def _number(rate: Rate) -> int:
-    assert rate.number is not None  # noqa: S101 (it has a trial)
-    return rate.number
