@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.serving import LARGEST_NUMBER
-from tuner.definition import without_nul
+from tuner.strict import without_nul
 
 Attempt = Annotated[int, Field(ge=1, le=LARGEST_NUMBER, description="Which lease of the trial this is about.")]
 Number = Annotated[int, Field(ge=0, le=LARGEST_NUMBER, description="The trial's number.")]

@@ -20,6 +20,8 @@ FLOORS = [
     ["tuner.descent"],
     ["tuner.objectives"],
     ["tuner.definition"],
+    ["tuner.goal", "tuner.space"],
+    ["tuner.strict"],
     ["tuner.trial"],
     ["tuner.client"],
     ["tuner.errors", "tuner.settings", "tuner"],

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tuner.client.space import goal as in_words
 from tuner.client.space import metric_of
-from tuner.definition import Goal
+from tuner.goal import Goal
 
 LOSS, ACCURACY, STEPS = ("loss", "minimize"), ("accuracy", "maximize"), ("steps", "minimize")
 

@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 
 from api.problems import documented
 from api.serving import LARGEST_NUMBER, OfDatabase, StudyAddress
-from tuner.definition import without_nul
 from tuner.errors import (
     ExternalStudy,
     InvalidInput,
@@ -24,6 +23,7 @@ from tuner.service.importance import importance as importance_of
 from tuner.service.landscape import MOST_PATHS, LandscapeView, of_study
 from tuner.service.pareto import Pareto, pareto
 from tuner.service.surface import RateSurface, rate_surface
+from tuner.strict import without_nul
 
 TrialNumbers = Annotated[
     list[str] | None,

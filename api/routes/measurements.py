@@ -9,7 +9,6 @@ from api.body import JsonRoute
 from api.problems import documented
 from api.schemas import Paging
 from api.serving import OfDatabase, RequestKey, StudyAddress
-from tuner.definition import Seed
 from tuner.errors import (
     BudgetSpent,
     ExternalStudy,
@@ -24,6 +23,7 @@ from tuner.errors import (
 from tuner.service import range_tests, stability
 from tuner.service.range_tests import ClientCurve, RangeTest, RangeTestPlan, StoredRangeTest, StoredRangeTests
 from tuner.service.stability import MeasuredCurvature, ObjectiveStability, Stability, StabilityEffort, StabilityProbe
+from tuner.strict import Seed
 
 router = APIRouter(prefix="/v1", tags=["analyses"], route_class=JsonRoute)
 

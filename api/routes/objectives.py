@@ -8,12 +8,13 @@ from pydantic import BaseModel, Field
 from api.body import JsonRoute
 from api.problems import documented
 from tuner import objectives
-from tuner.definition import ObjectiveChoice, RegisteredName, Seed, Strict
+from tuner.definition import ObjectiveChoice
 from tuner.errors import InvalidInput, ObjectiveFailed, ObjectiveNotFound
 from tuner.objectives import KnownCurvature, KnownMinimum, Named, Objective, ObjectiveType, Stochastic, Validated
 from tuner.service.landscape import MOST_PATHS, LandscapeView
 from tuner.service.landscape import preview as try_rates
 from tuner.service.resolution import LARGEST_RATE
+from tuner.strict import RegisteredName, Seed, Strict
 
 router = APIRouter(prefix="/v1/objectives", tags=["objectives"], route_class=JsonRoute)
 

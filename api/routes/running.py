@@ -10,7 +10,7 @@ from api.routes.studies import LOCATION
 from api.schemas import Attempt, Number, Reason, WorkerName
 from api.serving import StudyAddress, TrialNumber, Writing
 from api.writing import WritingRoute
-from tuner.definition import LARGEST_BATCH, LARGEST_CLIENT_STEPS, MetricName, Strict
+from tuner.definition import LARGEST_BATCH, LARGEST_CLIENT_STEPS
 from tuner.errors import (
     AlreadyTold,
     FieldError,
@@ -27,6 +27,7 @@ from tuner.service.leases import Release
 from tuner.service.report import NewPoints, Report, Reported
 from tuner.service.tell import Ending, Tell, TellMany
 from tuner.service.trials import Enqueue
+from tuner.strict import MetricName, Strict
 from tuner.trial import Asked, Trial, WireFloat
 
 router = APIRouter(prefix="/v1/studies/{study:segment}", tags=["trials"], route_class=WritingRoute)

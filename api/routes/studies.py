@@ -10,7 +10,7 @@ from api.body import JsonRoute
 from api.problems import documented
 from api.schemas import Paging
 from api.serving import OfDatabase, RequestKey, StudyAddress
-from tuner.definition import Budget, Strict, Study, StudyRequest, Tag, Text, without_nul
+from tuner.definition import Budget, Study, StudyRequest
 from tuner.errors import (
     InvalidInput,
     KeyReused,
@@ -25,6 +25,7 @@ from tuner.errors import (
     StudyState,
 )
 from tuner.service import studies
+from tuner.strict import Strict, Tag, Text, without_nul
 from tuner.trial import Trial
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)

@@ -11,11 +11,11 @@ from api.body import JsonRoute
 from api.problems import documented
 from api.schemas import Paging
 from api.serving import OfDatabase, StudyAddress, TrialNumber
-from tuner.definition import Strict
 from tuner.errors import InvalidInput, ReadOnlyStudy, StudyNotFound, TrialNotFound
 from tuner.errors import TrialState as WrongState
 from tuner.service import attempts, trials
 from tuner.service import exclusion as excluding
+from tuner.strict import Strict
 from tuner.trial import Attempt, Curve, Trial, TrialState
 
 router = APIRouter(prefix="/v1/studies/{study:segment}", tags=["trials"], route_class=JsonRoute)

@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 
 from tuner.analysis.range_test import Finding, RangeTest, analyse, exploded, geometric
-from tuner.definition import LARGEST_TEST_STEPS
 from tuner.descent import Descent, Method, Row
 from tuner.errors import InvalidInput
 from tuner.objectives import Array, create
@@ -16,6 +15,7 @@ from tuner.objectives.line_fit import LineFit
 from tuner.objectives.logistic_regression import LogisticRegression
 from tuner.objectives.network import Network
 from tuner.objectives.quadratic import Quadratic
+from tuner.space import LARGEST_TEST_STEPS
 
 RATES = np.geomspace(1e-6, 10, 141)
 """Twenty a decade."""

@@ -10,7 +10,7 @@ import pytest
 from tests.api.requests import registered
 from tuner.analysis import range_test as service_side
 from tuner.client import Client, measurements
-from tuner.definition import LARGEST_TEST_STEPS, StudyDefinition
+from tuner.definition import StudyDefinition
 from tuner.errors import (
     BudgetSpent,
     ExternalStudy,
@@ -21,6 +21,7 @@ from tuner.errors import (
 )
 from tuner.objectives.line_fit import LineFit
 from tuner.service import range_tests, studies
+from tuner.space import LARGEST_TEST_STEPS
 from tuner.storage.database import Database
 
 

@@ -8,7 +8,8 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from tests.search.loop import RATE_AND_STEPS, define, points, trial
-from tuner.definition import Goal, StudyDefinition
+from tuner.definition import StudyDefinition
+from tuner.goal import Goal
 from tuner.search import SAMPLERS, History, Suggestion, suggest
 
 NEEDS_TORCH = pytest.mark.skipif(SAMPLERS["gp"].missing is not None, reason="gp needs the extra gp")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuner.definition import LARGEST_TEST_STEPS
 from tuner.descent import Descent, Method, Row
 from tuner.errors import FieldError, InvalidInput
 from tuner.objectives import Objective
+from tuner.space import LARGEST_TEST_STEPS
 
 LOW, HIGH, STEPS = 1e-6, 100.0, 100
 """The customary test: from a rate at which nothing moves to one that nothing survives; the explosion ends it sooner."""

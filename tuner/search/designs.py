@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from tuner.definition import Choices, FloatRange, IntRange, ParameterName, SearchSpace
 from tuner.errors import FieldError, InvalidInput
 from tuner.search.sampler import Design, Point, at
+from tuner.space import Choices, FloatRange, IntRange, SearchSpace
+from tuner.strict import ParameterName
 from tuner.trial import ParameterValue
 
 LARGEST_GRID = 100_000

@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 from optuna.trial import FrozenTrial
 from pydantic import Field
 
-from tuner.definition import Choices, IntRange, SearchSpace, StudyDefinition
+from tuner.definition import StudyDefinition
 from tuner.errors import InvalidInput
 from tuner.search.genetic import NSGAIISampler
 from tuner.search.optuna_learner import Distributions, OptunaLearner
@@ -24,6 +24,7 @@ from tuner.search.sampler import History, Suggestion, Suggestions, is_fixed
 from tuner.search.seeds import trial_seed
 from tuner.search.sight import Sight, Trials, spread
 from tuner.search.tree_parzen import Evidence, ToldTPESampler, beyond
+from tuner.space import Choices, IntRange, SearchSpace
 
 MOST_WHOLE_NUMBERS = 1_000_000
 """In one range that the Gaussian process searches: Optuna lays them all out in memory, for every point."""

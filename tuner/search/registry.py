@@ -13,12 +13,14 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from tuner.definition import FloatRange, Goal, SamplerChoice, SearchSpace, StudyDefinition
+from tuner.definition import SamplerChoice, StudyDefinition
 from tuner.errors import InvalidInput, MissingExtra
+from tuner.goal import Goal
 from tuner.search.designs import GridDesign, QuasiRandomDesign, RandomDesign
 from tuner.search.learners import CovarianceAdaptation, GaussianProcess, GeneticAlgorithm, TreeParzen
 from tuner.search.sampler import Design, Learner, Planner, is_fixed
 from tuner.search.trajectory.sampler import TrajectorySearch
+from tuner.space import FloatRange, SearchSpace
 
 FALLBACK = "tpe"
 """The sampler where none is named, and no plan would hold."""

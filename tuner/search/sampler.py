@@ -13,9 +13,12 @@ from typing import Any, ClassVar
 
 from optuna.trial import FrozenTrial
 
-from tuner.definition import Choices, FloatRange, Goal, IntRange, SearchSpace, Strict, StudyDefinition
+from tuner.definition import StudyDefinition
+from tuner.goal import Goal
 from tuner.search.sight import Sight, Trials
 from tuner.search.trajectory.requests import Plan, Task
+from tuner.space import Choices, FloatRange, IntRange, SearchSpace
+from tuner.strict import Strict
 from tuner.trial import ParameterValue
 
 Point = dict[str, ParameterValue]

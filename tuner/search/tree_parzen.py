@@ -23,9 +23,9 @@ from optuna.samplers._tpe.sampler import default_gamma, default_weights
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.definition import Choices, FloatRange, SearchSpace
 from tuner.search.normal import mass, quantile
 from tuner.search.sampler import Point, is_fixed, plain
+from tuner.space import Choices, FloatRange, SearchSpace
 from tuner.storage.frozen import distributions
 
 OPTUNAS_KERNELS = _ParzenEstimatorParameters(

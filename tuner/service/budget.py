@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tuner.definition import Choices, IntRange, Spent, StudyDefinition
+from tuner.definition import Spent, StudyDefinition
+from tuner.space import Choices, IntRange
 from tuner.storage.studies import StudyRecord
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuner.analysis.front import front
-from tuner.definition import Direction
+from tuner.goal import Direction
 from tuner.service import trajectories
 from tuner.storage.database import Database
 from tuner.trial import ParameterValue

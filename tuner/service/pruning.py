@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.definition import Goal
+from tuner.goal import Goal
 from tuner.search.pruners import (
     PEERS,
     Comparison,

@@ -12,16 +12,18 @@ from tuner import objectives
 from tuner.analysis import range_test
 from tuner.analysis.decimation import decimate
 from tuner.analysis.range_test import Finding, analyse
-from tuner.definition import LARGEST_FLOAT, LARGEST_TEST_STEPS, Choice, RangeTested, Strict, StudyDefinition
+from tuner.definition import StudyDefinition
 from tuner.descent import Method
 from tuner.errors import ExternalStudy, FieldError, InvalidInput
 from tuner.service.idempotency import Key
 from tuner.service.measuring import measure
 from tuner.service.open_study import definition_of
 from tuner.service.paging import page_number
+from tuner.space import LARGEST_TEST_STEPS, RangeTested
 from tuner.storage import measurements, studies
 from tuner.storage.database import Connection, Database
 from tuner.storage.measurements import Measurement
+from tuner.strict import LARGEST_FLOAT, Choice, Strict
 from tuner.trial import ParameterValue, WireFloat
 
 KIND = "range_test"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tuner.analysis.reaching import first_reached
-from tuner.definition import Goal
+from tuner.goal import Goal
 from tuner.service.trajectories import ending_at
 from tuner.storage import curves
 from tuner.storage.database import Connection

@@ -8,23 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tuner import objectives
-from tuner.definition import (
-    LARGEST_CLIENT_STEPS,
-    LARGEST_STEPS,
-    STEPS,
-    Choices,
-    IntRange,
-    Parameter,
-    StudyDefinition,
-    StudyRequest,
-)
+from tuner.definition import LARGEST_CLIENT_STEPS, LARGEST_STEPS, StudyDefinition, StudyRequest
 from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
+from tuner.goal import STEPS
 from tuner.objectives import Objective, Stochastic, Validated
 from tuner.search import default_sampler, plans, resolve_sampler
 from tuner.search.pruners import resolve_pruner
 from tuner.service import budget
 from tuner.service.range_tests import FoundRange, find_range, plan_of
+from tuner.space import Choices, IntRange, Parameter
 
 LARGEST_RATE = 1e12
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tuner import objectives
 from tuner.analysis import stability
-from tuner.definition import Choice, Seed, Strict, StudyDefinition
+from tuner.definition import StudyDefinition
 from tuner.descent import Descent, Method, Row
 from tuner.errors import BudgetSpent, ExternalStudy, InvalidInput, ObjectiveFailed
 from tuner.objectives import Array, Objective
@@ -25,6 +25,7 @@ from tuner.storage import measurements, studies, trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.measurements import Measurement
 from tuner.storage.trials import TrialRecord
+from tuner.strict import Choice, Seed, Strict
 from tuner.trial import ParameterValue, WireFloat
 
 KIND = "curvature"

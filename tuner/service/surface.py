@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuner.analysis.surface import columns, step_counts, surface
-from tuner.definition import Direction
 from tuner.errors import InvalidInput
+from tuner.goal import Direction
 from tuner.service import trajectories
 from tuner.storage.database import Database
 from tuner.trial import WireFloat

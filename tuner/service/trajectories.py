@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.definition import Direction
+from tuner.goal import Direction
 from tuner.storage import curves, studies, trials
 from tuner.storage.curves import Curve
 from tuner.storage.database import Connection, Database

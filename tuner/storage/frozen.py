@@ -21,7 +21,8 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tuner.definition import STEPS, Choices, FloatRange, IntRange, SearchSpace
+from tuner.goal import STEPS
+from tuner.space import Choices, FloatRange, IntRange, SearchSpace
 from tuner.storage.curves import Curve, as_intermediate_values
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.definition import Goal
 from tuner.descent import Checkpoint, measures_validation
+from tuner.goal import Goal
 from tuner.search.trajectory import Run, Task, Trajectory
 from tuner.service.search import Followed
 from tuner.service.tell import Ending

@@ -10,10 +10,10 @@ from typing import Annotated, ClassVar, Self
 import numpy as np
 from pydantic import Field
 
-from tuner.definition import SearchSpace
 from tuner.errors import InvalidInput
 from tuner.search.pruners.pruner import Comparison, RungPruner, StepCount, most_steps
 from tuner.search.pruners.rungs import GeometricRungs, Rungs
+from tuner.space import SearchSpace
 
 Factor = Annotated[int, Field(ge=2, le=1000)]
 

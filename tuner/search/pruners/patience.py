@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuner.definition import LARGEST_FLOAT, PrunerChoice
+from tuner.definition import PrunerChoice
 from tuner.search.pruners.progress import Progress
 from tuner.search.pruners.pruner import Pruner, StepCount, number
+from tuner.strict import LARGEST_FLOAT
 
 
 @dataclass(frozen=True)

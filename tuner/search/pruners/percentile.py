@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tuner.definition import SearchSpace
 from tuner.search.pruners.pruner import PEERS, Comparison, RungPruner, Step, StepCount, most_steps
 from tuner.search.pruners.rungs import GeometricRungs, LinearRungs, Rungs
+from tuner.space import SearchSpace
 
 
 class _Quantile(RungPruner):

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tuner.definition import LARGEST_CLIENT_STEPS, Choices, FloatRange, SearchSpace, Strict
+from tuner.definition import LARGEST_CLIENT_STEPS
 from tuner.search.pruners.progress import Progress
 from tuner.search.pruners.rungs import Rungs
+from tuner.space import Choices, FloatRange, SearchSpace
+from tuner.strict import Strict
 
 PEERS = 500
 """The most peers that a trial is compared with: those of its rung that began last."""

@@ -10,13 +10,14 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from tuner.definition import PrunerChoice, SearchSpace
+from tuner.definition import PrunerChoice
 from tuner.errors import InvalidInput
 from tuner.search.pruners.halving import Asha, Hyperband
 from tuner.search.pruners.patience import Patient
 from tuner.search.pruners.percentile import Median, Percentile
 from tuner.search.pruners.pruner import Pruner
 from tuner.search.pruners.threshold import Threshold
+from tuner.space import SearchSpace
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from typing import ClassVar
 
-from tuner.definition import Choices, FloatRange, Goal, IntRange, Parameter, SearchSpace, StudyDefinition
+from tuner.definition import StudyDefinition
 from tuner.errors import FieldError, InvalidInput
+from tuner.goal import Goal
 from tuner.search.sampler import Planner, is_fixed
 from tuner.search.trajectory.planner import plan
 from tuner.search.trajectory.requests import Plan, Task
+from tuner.space import Choices, FloatRange, IntRange, Parameter, SearchSpace
 
 
 class TrajectorySearch(Planner):
