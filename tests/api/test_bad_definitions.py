@@ -165,3 +165,11 @@ def test_steps_of_an_external_study_count_something(client: httpx.Client, low: A
     )
     response = client.post("/v1/studies", json=body)
     assert (response.status_code, fields(response)) == (422, ["search_space.steps.choices"])
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_word_that_is_no_range_is_answered_with_those_that_are(client: httpx.Client) -> None:
+    body = registered(search_space={**registered()["search_space"], "learning_rate": "range-tets"})
+    response = client.post("/v1/studies", json=body)
+    assert (response.status_code, fields(response)) == (422, ["search_space.learning_rate.type"])
+    assert "'range-test'" in response.text
