@@ -143,7 +143,7 @@ def test_bad_input_is_refused_by_field(
 @pytest.mark.parametrize(
     ("learning_rate", "field"),
     [
-        ("range-tests", "search_space.learning_rate"),
+        ("range-tests", "search_space.learning_rate.type"),
         ({"type": "range-test", "low": 1.0, "high": 1.0}, "search_space.learning_rate.low"),
         ({"type": "range-test", "low": -1.0}, "search_space.learning_rate.low"),
         ({"type": "range-test", "steps": 1}, "search_space.learning_rate.steps"),
