@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from api import openapi, reference
+from api import dashboard, openapi, reference
 from api.body import BodyLimit
-from api.dashboard import pages
+from api.dashboard.rendering import refusal
 from api.problems import describe, respond
 from api.routes import (
     analyses,
@@ -26,7 +26,7 @@ from api.routes import (
     trials,
     workers,
 )
-from api.security import HEADERS, SecurityHeaders
+from api.security import HEADERS, OwnPagesOnly, SecurityHeaders
 from api.serving import Service
 from tuner import __version__
 from tuner.errors import TunerError
@@ -78,11 +78,11 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         workers,
         health,
         reference,
-        pages,
+        dashboard,
     ):
         app.include_router(routes.router)
-    app.mount("/static", pages.static)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(OwnPagesOnly)
     app.add_middleware(SecurityHeaders)
     for kind in (TunerError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _on_error)
@@ -109,7 +109,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     headers = {**HEADERS, **headers}
     if request.url.path.startswith(MACHINES_READ):
         return respond(problem, headers)
-    return pages.refusal(problem, headers)
+    return refusal(problem, headers)
 
 
 def _methods(request: Request) -> list[str]:

@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.problems import Problem
+from api.problems import MEDIA_TYPE, Problem
+from api.security import SAFE_METHODS
 
 TAGS = [
     {"name": "studies", "description": "A study searches one objective under one budget."},
@@ -26,6 +27,13 @@ Errors are `application/problem+json` (RFC 9457), with a stable `code` and the f
 metrics that are not finite travel as the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. Times are UTC."""
 
 
+FOREIGN = {
+    "description": "Forbidden: `foreign_origin`",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+"""What other sites' pages are answered, whatever they want to change."""
+
+
 def document(app: FastAPI) -> dict[str, Any]:
     """The document of the application, made once."""
     if app.openapi_schema is None:
@@ -38,8 +46,10 @@ def document(app: FastAPI) -> dict[str, Any]:
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         for operations in found["paths"].values():
-            for operation in operations.values():
+            for method, operation in operations.items():
                 answers = operation["responses"]
+                if method.upper() not in SAFE_METHODS:
+                    answers["403"] = FOREIGN
                 if "HTTPValidationError" in str(answers.get("422")):
                     del answers["422"]
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -5,6 +5,7 @@ from importlib import resources
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
+from api.dashboard.assets import asset
 from api.security import HEADERS
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
@@ -12,19 +13,19 @@ router = APIRouter(prefix="/docs", include_in_schema=False)
 PACKAGE = "fastapi_swagger.resources"
 FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
-PAGE = """<!doctype html>
+PAGE = f"""<!doctype html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>API reference · Tuner</title>
-  <link rel="icon" href="/static/icon.svg">
+  <link rel="icon" href="{asset("icon.svg")}">
   <link rel="stylesheet" href="/docs/swagger-ui.css">
 </head>
 <body>
   <div id="reference"></div>
   <script src="/docs/swagger-ui-bundle.js"></script>
-  <script src="/static/reference.js"></script>
+  <script src="{asset("reference.js")}"></script>
 </body>
 </html>
 """

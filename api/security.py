@@ -1,8 +1,12 @@
-"""What every response tells the browser not to do."""
+"""What every response tells the browser not to do, and whose pages may change anything."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import Refused, describe, respond
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -13,6 +17,8 @@ HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 """A response may set its own: a static file may be kept."""
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 _ENCODED = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
@@ -33,3 +39,27 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class OwnPagesOnly:
+    """Middleware that lets no other site's page change anything through its reader's browser.
+
+    A browser says where a page that sends comes from (``Origin``); programs that are no browsers say nothing, and pass.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            headers = Headers(scope=scope)
+            origin = headers.get("origin")
+            # Compared with the host alone: behind a proxy that ends TLS the scheme is not known here.
+            if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+                problem, _ = describe(
+                    Refused(403, "foreign_origin", f"A page of {origin} may not change anything here.")
+                )
+                await respond(problem, HEADERS)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

@@ -56,6 +56,7 @@ Target = int | None
 class Frame(NamedTuple):
     """One event as it is sent, and what it is about."""
 
+    kind: str
     study_id: int
     sequence: int
     text: bytes
@@ -203,7 +204,7 @@ class Streams:
                 continue
             if found is not None:
                 self._places[study_id] = found.place
-            frames = [Frame(study_id, GONE, b"")] if found is None else seen.of_studies[study_id]
+            frames = [Frame("deleted", study_id, GONE, b"")] if found is None else seen.of_studies[study_id]
             for subscription in tuple(self._subscriptions[study_id]):
                 subscription.put(frames)
         everything = seen.followed.everything
@@ -227,7 +228,7 @@ def frame(event: Event, last_event_id: str | None) -> Frame:
     lines = [f"event: {event.kind}", f"data: {event.data.model_dump_json()}"]
     if last_event_id is not None:
         lines.append(f"id: {last_event_id}")
-    return Frame(event.study_id, event.sequence, "\n".join([*lines, "", ""]).encode())
+    return Frame(event.kind, event.study_id, event.sequence, "\n".join([*lines, "", ""]).encode())
 
 
 def frames_of_study(found: Iterable[Event]) -> list[Frame]:

@@ -1,1 +1,10 @@
-"""Plain pages for people: studies, one study, one trial, objectives, workers. Rendered here, without a script."""
+"""The dashboard: pages for people, rendered here, brought to life by small scripts that call the public API."""
+
+from fastapi import APIRouter
+
+from api.dashboard import assets
+from api.dashboard.pages import about, objectives, studies, study, trial, workers
+
+router = APIRouter()
+for part in (assets, studies, study, trial, objectives, workers, about):
+    router.include_router(part.router)

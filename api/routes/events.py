@@ -1,15 +1,15 @@
 """Event streams: what changes in one study, and which studies change."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
 from api.problems import documented
 from api.serving import Serving, StudyAddress
-from api.streams import ALL, EventStream, Streams, Subscription, frame, frames_of_all, frames_of_study
+from api.streams import ALL, EventStream, Frame, Streams, Subscription, frame, frames_of_all, frames_of_study
 from tuner.errors import InvalidInput, StudyNotFound
 from tuner.service import events
 from tuner.service.events import GONE, Event, Located, Place
@@ -31,6 +31,11 @@ LastEventIdInQuery = Annotated[
     Query(alias="last_event_id", description="The same, for whoever cannot send the header; the header wins."),
 ]
 
+Only = Annotated[
+    Literal["study"] | None,
+    Query(description="`study`: no trial is told, for whoever reads trials otherwise and wants to know when."),
+]
+
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
 }
@@ -44,7 +49,11 @@ STREAM: dict[int | str, dict[str, Any]] = {
     responses={**STREAM, **documented(InvalidInput, StudyNotFound)},
 )
 async def follow_study(
-    study: StudyAddress, service: Serving, header: LastEventId = None, query: LastEventIdInQuery = None
+    study: StudyAddress,
+    service: Serving,
+    header: LastEventId = None,
+    query: LastEventIdInQuery = None,
+    only: Only = None,
 ) -> Response:
     """What changes in a study, a few times a second, as server-sent events.
 
@@ -61,7 +70,7 @@ async def follow_study(
     if study_id != located.study_id:
         # The reader knows a study of the same name that is gone. It comes back for this one without an id.
         return EventStream(streams, located.study_id, located.sequence, partial(_deleted, located))
-    frames = partial(_study, streams, service.database, located, Place(sequence))
+    frames = partial(_study, streams, service.database, located, Place(sequence), only=only)
     return EventStream(streams, located.study_id, located.sequence, frames)
 
 
@@ -108,13 +117,22 @@ def _number(last_event_id: str | None) -> int | None:
 
 
 async def _study(
-    streams: Streams, database: Database, located: Located, place: Place, subscription: Subscription
+    streams: Streams,
+    database: Database,
+    located: Located,
+    place: Place,
+    subscription: Subscription,
+    *,
+    only: Literal["study"] | None,
 ) -> AsyncGenerator[bytes, None]:
+    def told(frames: Iterable[Frame]) -> bytes:
+        return b"".join(each.text for each in frames if only is None or each.kind == only)
+
     def read_up(place: Place) -> tuple[bytes, Place | None, bool]:
         found = events.study_changes(database, located.study_id, place)
         if found is None:
             return _gone(located), None, True
-        return b"".join(each.text for each in frames_of_study(found.events)), found.place, found.whole
+        return told(frames_of_study(found.events)), found.place, found.whole
 
     yield RETRY
     whole = False
@@ -128,7 +146,7 @@ async def _study(
         if frames and frames[-1].sequence == GONE:
             yield _gone(located)
             return
-        yield b"".join(each.text for each in frames) or HEARTBEAT
+        yield told(frames) or HEARTBEAT
 
 
 async def _deleted(located: Located, _: Subscription) -> AsyncGenerator[bytes, None]:

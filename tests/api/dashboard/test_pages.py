@@ -14,7 +14,7 @@ from tuner.service.report import NewPoints
 from tuner.service.tell import Ending
 from tuner.storage.database import Database
 
-VOID = {"meta", "link", "line", "path", "br"}
+VOID = {"meta", "link", "line", "path", "br", "input"}
 
 
 class Tree(HTMLParser):
@@ -53,7 +53,7 @@ def page(client: httpx.Client, path: str, status: int = 200) -> str:
     tree = Tree()
     tree.feed(response.text)
     assert tree.open == []
-    assert all(target.startswith("/") for target in tree.loaded), "nothing from elsewhere"
+    assert all(target.startswith(("/", "#")) for target in tree.loaded), "nothing from elsewhere"
     assert not {name for name in tree.attributes if name == "style" or name.startswith("on")}, "the policy forbids them"
     return re.sub(r"\s+", " ", " ".join(tree.said))
 
@@ -109,20 +109,33 @@ def test_a_trial_shows_its_verdict_and_what_to_do(client: httpx.Client) -> None:
     losses = [1.0 - step / 1000 for step in range(300)]
     report = {"attempt": 1, "steps": list(range(300)), "values": {"loss": losses}}
     client.post("/v1/studies/resnet/trials/0:report", json=report)
-    assert "Too slow. Falling, and nowhere near its end: " in page(client, "/studies/resnet/trials/0")
-    assert "running too slow" in page(client, "/studies/resnet")
+    assert "too slow Falling, and nowhere near its end: " in page(client, "/studies/resnet/trials/0")
+    assert "running ■ too slow" in page(client, "/studies/resnet")
     told = {"attempt": 1, "state": "complete", "values": {"loss": 0.7}}
     trial = strict(client.post("/v1/studies/resnet/trials/0:tell", json=told))
     assert (trial["verdict"], trial["outcome"]) == ("too_slow", None)
     assert trial["evidence"]["to_come"] > 0.5
 
 
-def test_only_what_is_going_on_loads_itself_again(client: httpx.Client) -> None:
+def test_the_page_of_a_study_follows_it(client: httpx.Client) -> None:
     client.post("/v1/studies", json=external())
-    assert 'http-equiv="refresh"' in client.get("/studies/resnet").text
-    client.post("/v1/studies/resnet:stop")
-    for path in ("/", "/studies/resnet"):
-        assert 'http-equiv="refresh"' not in client.get(path).text
+    text = client.get("/studies/resnet").text
+    assert 'data-events="/v1/studies/resnet/events?only=study"' in text
+    live = re.search(r'data-live="([^"]+)"', text)
+    assert live is not None
+    regions = re.findall(r'data-region="(\w+)"', client.get(live[1]).text)
+    assert regions == re.findall(r'data-region="(\w+)"', text) != []
+
+
+def test_a_page_of_another_site_may_change_nothing(client: httpx.Client) -> None:
+    for origin in ("https://elsewhere.example", "null", "http://127.0.0.1:1"):
+        response = client.post("/v1/studies", json=external(), headers={"Origin": origin})
+        assert (response.status_code, response.json()["code"]) == (403, "foreign_origin")
+    assert client.get("/v1/studies/resnet").status_code == 404
+    own = str(client.base_url).rstrip("/")
+    assert client.post("/v1/studies", json=external(), headers={"Origin": own}).status_code == 201
+    assert client.delete("/v1/studies/resnet", headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    assert client.get("/v1/studies/resnet", headers={"Origin": "https://elsewhere.example"}).status_code == 200
 
 
 def test_what_users_wrote_is_text(client: httpx.Client) -> None:
@@ -141,12 +154,12 @@ def test_what_users_wrote_is_text(client: httpx.Client) -> None:
         json={"attempt": 1, "state": "complete", "values": {"loss": 1}, "reason": hostile},
     )
     for path in ("/", "/studies/resnet", "/studies/resnet/trials/0"):
-        assert "<script" not in client.get(path).text
+        assert "<script>" not in client.get(path).text
         assert "<img" not in client.get(path).text
         page(client, path)
     assert hostile in page(client, "/studies/resnet")
-    assert "<script" not in client.get("/studies/%3Cscript%3E").text
-    assert "<script" not in client.get("/problems/%3Cscript%3E").text
+    assert "<script>" not in client.get("/studies/%3Cscript%3E").text
+    assert "<script>" not in client.get("/problems/%3Cscript%3E").text
 
 
 def test_trials_are_paged(client: httpx.Client) -> None:
@@ -187,9 +200,9 @@ def test_every_objective_has_its_page(client: httpx.Client) -> None:
         ("/objectives/nothing", 404),
         ("/problems/nothing", 404),
         ("/?page_token=x", 422),
-        ("/static/nothing.css", 404),
-        ("/static/../pages.py", 404),
-        ("/static/%2e%2e/pages.py", 404),
+        ("/assets/0/nothing.css", 404),
+        ("/assets/../pages.py", 404),
+        ("/assets/%2e%2e/rendering.py", 404),
     ],
 )
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -206,4 +219,4 @@ def test_the_reference_works_without_a_network(client: httpx.Client) -> None:
         response = client.get(address)
         assert response.status_code == 200, address
         assert response.headers["cache-control"]
-    assert "/openapi.json" in client.get("/static/reference.js").text
+    assert "/openapi.json" in client.get(addresses[-1]).text
