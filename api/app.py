@@ -11,7 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from api import dashboard, openapi, reference
+from api.access import TokensOnly
 from api.body import BodyLimit
+from api.dashboard.pages.sign_in import sign_in_form
 from api.dashboard.rendering import refusal
 from api.problems import describe, respond
 from api.routes import (
@@ -23,13 +25,14 @@ from api.routes import (
     objectives,
     running,
     studies,
+    tokens,
     trials,
     workers,
 )
 from api.security import HEADERS, OwnPagesOnly, SecurityHeaders
 from api.serving import Service
 from tuner import __version__
-from tuner.errors import TunerError
+from tuner.errors import TunerError, Unauthenticated
 from tuner.objectives import load_entry_points, load_module
 from tuner.settings import Settings
 from tuner.storage import migration
@@ -76,12 +79,15 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         events,
         objectives,
         workers,
+        tokens,
         health,
         reference,
         dashboard,
     ):
         app.include_router(routes.router)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    if settings.authentication:
+        app.add_middleware(TokensOnly, refuse=_on_error)
     app.add_middleware(OwnPagesOnly)
     app.add_middleware(SecurityHeaders)
     for kind in (TunerError, RequestValidationError, HTTPException, Exception):
@@ -109,6 +115,10 @@ async def _on_error(request: Request, error: Exception) -> Response:
     headers = {**HEADERS, **headers}
     if request.url.path.startswith(MACHINES_READ):
         return respond(problem, headers)
+    if isinstance(error, Unauthenticated):
+        form = sign_in_form(request.url.path if request.method == "GET" else "/", problem.detail)
+        form.headers.update(headers)
+        return form
     return refusal(problem, headers)
 
 

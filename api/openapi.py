@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.access import OPEN
 from api.problems import MEDIA_TYPE, Problem
-from api.security import SAFE_METHODS
 
 TAGS = [
     {"name": "studies", "description": "A study searches one objective under one budget."},
@@ -18,6 +18,7 @@ TAGS = [
     {"name": "events", "description": "What changes, as it changes: server-sent events."},
     {"name": "objectives", "description": "The gradient-descent problems that the service runs itself."},
     {"name": "workers", "description": "The processes that run them."},
+    {"name": "tokens", "description": "Who may do what, where the service asks for tokens."},
     {"name": "health", "description": "For whoever watches over the service."},
 ]
 
@@ -27,11 +28,16 @@ Errors are `application/problem+json` (RFC 9457), with a stable `code` and the f
 metrics that are not finite travel as the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. Times are UTC."""
 
 
-FOREIGN = {
-    "description": "Forbidden: `foreign_origin`",
+UNAUTHENTICATED = {
+    "description": "Unauthorized: `unauthenticated`, where the service asks for tokens",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
-"""What other sites' pages are answered, whatever they want to change."""
+
+FORBIDDEN = {
+    "description": "Forbidden: `out_of_scope`, `foreign_origin`",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+"""Whatever is asked: the token does not go so far, or a page of another site wants to change something."""
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -45,16 +51,18 @@ def document(app: FastAPI) -> dict[str, Any]:
         # The framework announces validation errors of its own shape where a route does not; none is ever sent.
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
-        for operations in found["paths"].values():
-            for method, operation in operations.items():
+        for path, operations in found["paths"].items():
+            for operation in operations.values():
                 answers = operation["responses"]
-                if method.upper() not in SAFE_METHODS:
-                    answers["403"] = FOREIGN
+                if path not in OPEN:
+                    answers |= {"401": UNAUTHENTICATED, "403": FORBIDDEN}
+                    operation["security"] = [{"token": []}, {}]
                 if "HTTPValidationError" in str(answers.get("422")):
                     del answers["422"]
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(problem.pop("$defs"))
         schemas["Problem"] = problem
+        found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         found["components"]["schemas"] = dict(sorted(schemas.items()))
         app.openapi_schema = found
     return app.openapi_schema

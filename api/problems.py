@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tuner.errors import (
+    AccessRefused,
     Conflict,
     DatabaseUnavailable,
     FieldError,
@@ -26,6 +27,7 @@ from tuner.errors import (
     StorageError,
     StudyChanged,
     TunerError,
+    Unauthenticated,
 )
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ STATUS: Mapping[type[TunerError], int] = {
     NotFound: 404,
     Conflict: 409,
     StudyChanged: 412,
+    Unauthenticated: 401,
+    AccessRefused: 403,
     StorageError: 503,
     TunerError: 500,
 }
@@ -98,6 +102,9 @@ def describe(error: Exception) -> tuple[Problem, Mapping[str, str]]:
             logger.error("%s: %s", type(error).__name__, error)
             status, code, title = status_of(type(error)), error.code, error.title
             detail, headers = "The database does not serve at the moment; try again.", {"Retry-After": RETRY_AFTER}
+        case Unauthenticated():
+            status, code, title, detail = 401, error.code, error.title, str(error)
+            headers = {"WWW-Authenticate": "Bearer"}
         case TunerError():
             status, code, title, detail = status_of(type(error)), error.code, error.title, str(error)
         case HTTPException():

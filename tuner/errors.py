@@ -22,7 +22,11 @@ The tree knows nothing of HTTP: ``api/problems.py`` gives each class its status,
     │   ├── StudyChanged      it is no longer the version that the change was meant for
     │   ├── TrialState        the trial's state does not allow it
     │   ├── LeaseLost         another attempt has begun the trial
-    │   └── AlreadyTold       the trial has another result already
+    │   ├── AlreadyTold       the trial has another result already
+    │   └── AuthenticationOff the service asks for no tokens, and makes none
+    ├── AccessRefused
+    │   ├── Unauthenticated   no token, or none that is valid
+    │   └── OutOfScope        the token does not go so far
     ├── ObjectiveFailed       an objective raised or answered a wrong shape
     └── StorageError
         ├── DatabaseUnavailable
@@ -235,6 +239,34 @@ class ObjectiveFailed(TunerError):
 
     code = "objective_failed"
     title = "Objective failed"
+
+
+class AuthenticationOff(Conflict):
+    """The service asks for no tokens, and makes none."""
+
+    code = "authentication_off"
+    title = "Authentication is off"
+
+
+class AccessRefused(TunerError):
+    """Whoever asks may not."""
+
+    code = "access_refused"
+    title = "Access refused"
+
+
+class Unauthenticated(AccessRefused):
+    """No token was sent, or none that is valid: it is unknown, expired or revoked."""
+
+    code = "unauthenticated"
+    title = "Not signed in"
+
+
+class OutOfScope(AccessRefused):
+    """The token is valid and its scope does not go so far."""
+
+    code = "out_of_scope"
+    title = "Out of scope"
 
 
 class StorageError(TunerError):

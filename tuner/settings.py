@@ -16,6 +16,9 @@ class Settings(BaseSettings):
     )
     host: Annotated[str, Field(description="address that the service listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port that the service listens on; 0: any free one")] = 8000
+    authentication: Annotated[
+        bool, Field(description="whether requests need a token; beyond this machine they must")
+    ] = False
     workers: Annotated[int, Field(ge=0, le=256, description="worker processes that the service starts")] = 1
     processes: Annotated[int, Field(ge=1, le=64, description="processes that answer HTTP requests")] = 1
     objectives: Annotated[

@@ -13,6 +13,7 @@ from tuner.cli.options import flag_of
 from tuner.cli.range_test import range_test, stability
 from tuner.cli.serve import serve
 from tuner.cli.study import study
+from tuner.cli.token import token
 from tuner.cli.tune import tune
 from tuner.cli.worker import worker
 from tuner.errors import FieldError, InvalidInput, TunerError
@@ -31,7 +32,7 @@ def commands() -> None:
     """Find the learning rate and the number of steps for gradient descent."""
 
 
-for command in (serve, worker, migrate, tune, range_test, stability, study, objectives):
+for command in (serve, worker, migrate, tune, range_test, stability, study, objectives, token):
     commands.add_command(command)
 
 for command in (pareto, surface, landscape):

@@ -5,6 +5,7 @@ signal ends it at once.
 """
 
 import errno
+import ipaddress
 import os
 import signal
 import socket
@@ -45,6 +46,7 @@ LOOKS_UP_EVERY = 0.5
 def serve(settings: Settings) -> None:
     """Answer HTTP, and run trials in worker processes. SIGTERM drains."""
     log_to_stderr(settings)
+    _require_tokens_beyond_this_machine(settings)
     # First, so that a port that is taken or a module that is missing is said before anything runs.
     listening = _listen(settings.host, settings.port)
     load_objectives(settings)
@@ -64,6 +66,23 @@ def serve(settings: Settings) -> None:
     finally:
         place.stop(workers_grace)
         database.close()
+
+
+def _require_tokens_beyond_this_machine(settings: Settings) -> None:
+    if not settings.authentication and not _is_loopback(settings.host):
+        raise InvalidInput.at(
+            "host",
+            f"{settings.host} can be reached from other machines, and whoever reaches it could do everything: switch "
+            "authentication on (--authentication true, or TUNER_AUTHENTICATION=true) and make a token "
+            "(tuner token create --name me --scope admin)",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -19,6 +19,8 @@ from tuner.client.trial import UNSEEN, Trial
 from tuner.client.unwinding import exits, passed, printed
 from tuner.errors import InvalidInput
 
+TOKEN_VARIABLE = "TUNER_TOKEN"  # noqa: S105 (the name of a variable)
+
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 
@@ -30,6 +32,8 @@ class Client:
 
     Args:
         url: of the service: ``http://127.0.0.1:8000``.
+        token: an API token of scope ``work``, or ``write`` to create studies, where the service asks for one. By
+            default that of the environment variable ``TUNER_TOKEN``, if there is any.
         headers: sent with every request.
         timeout: seconds for each try of a request to connect, and for each wait for data.
         patience: seconds for which a request that is not answered, or answered 502, 503 or 504, is made again.
@@ -48,6 +52,7 @@ class Client:
         self,
         url: str,
         *,
+        token: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
         patience: float = 300.0,
@@ -59,7 +64,7 @@ class Client:
         for name, value in (("timeout", timeout), ("lease_seconds", lease_seconds), ("report_every", report_every)):
             if not value > 0:
                 raise InvalidInput.at(name, f"must be greater than 0, is {value}")
-        self._transport = Transport(url, headers=headers or {}, timeout=timeout, patience=patience)
+        self._transport = Transport(url, headers=_with_token(headers or {}, token), timeout=timeout, patience=patience)
         self._worker = worker
         self._lease_seconds = lease_seconds
         self._progress_deadline = progress_deadline
@@ -272,3 +277,11 @@ def _after_fork() -> None:
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def _with_token(headers: Mapping[str, str], token: str | None) -> Mapping[str, str]:
+    """The headers with that of the token; one that the caller wrote himself stays."""
+    token = token or os.environ.get(TOKEN_VARIABLE)
+    if not token or any(name.lower() == "authorization" for name in headers):
+        return headers
+    return {**headers, "Authorization": f"Bearer {token}"}

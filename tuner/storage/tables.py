@@ -13,6 +13,8 @@ One set of tables serves the service and, through ``TunerStorage``, any Optuna p
     tuner_answer        answers to requests that carried an idempotency key, for those who ask again
     tuner_deleted_study names of studies that are gone, for those who follow the events
     tuner_worker        one row a worker process, by an id that is never used again
+    tuner_token         one row an API token: who may do what, and until when; never the token itself
+    tuner_session       one row a browser that has signed in with a token
 
 Spending is kept on the study's row, because an ask must not count trials; everything else that can be derived from
 trials (counts by state, the best) is derived, over an index.
@@ -356,4 +358,39 @@ worker = Table(
     # What it is busy with: a study's name, and how many trials it holds.
     Column("study", Text),
     Column("trials", Integer, nullable=False, server_default=text("0")),
+)
+
+token = Table(
+    "tuner_token",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", String(64), nullable=False),
+    # The part of the token by which it is found; the rest is a secret, of which only the digest is kept.
+    Column("prefix", String(16), nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    Column("last_used_at", UtcTime),
+    # Two live tokens of one name could not be told apart by whoever revokes one.
+    Index(
+        "uq_tuner_token_name_live",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+session = Table(
+    "tuner_session",
+    metadata,
+    # Of the cookie's value.
+    Column("digest", LargeBinary, primary_key=True),
+    Column("token_id", Key, ForeignKey("tuner_token.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Index(None, "token_id"),
+    Index(None, "expires_at"),
 )
