@@ -36,10 +36,12 @@ test: $(READY)  ## all tests, on SQLite and on a real PostgreSQL
 test-faults: $(READY)  ## the long version of tests/faults: many more crashes, kills, lost answers
 	FAULTS=long $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal --timeout 3600
 
-check: $(READY)  ## lint and types
+check: $(READY)  ## lint and types; the Dockerfile and the compose file, too
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
 
 format: $(READY)  ## format the code
 	$(BIN)/ruff format .

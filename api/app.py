@@ -52,7 +52,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     Raises:
         InvalidInput: the database URL cannot be read.
     """
-    service = Service(database or Database(settings.database_url), settings)
+    service = Service(database or Database(settings.database_url, settings.database_password_file), settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -14,6 +14,10 @@ class Settings(BaseSettings):
     database_url: Annotated[str, Field(description="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")] = (
         "sqlite:///tuner.db"
     )
+    database_password_file: Annotated[
+        str | None,
+        Field(description="file that holds the database's password, instead of the URL"),
+    ] = None
     host: Annotated[str, Field(description="address that the service listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port that the service listens on; 0: any free one")] = 8000
     authentication: Annotated[

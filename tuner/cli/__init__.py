@@ -7,6 +7,7 @@ import click
 
 from tuner import __version__
 from tuner.cli.findings import landscape, pareto, surface
+from tuner.cli.health import health
 from tuner.cli.migrate import migrate
 from tuner.cli.objectives import objectives
 from tuner.cli.options import flag_of
@@ -32,7 +33,7 @@ def commands() -> None:
     """Find the learning rate and the number of steps for gradient descent."""
 
 
-for command in (serve, worker, migrate, tune, range_test, stability, study, objectives, token):
+for command in (serve, worker, migrate, tune, range_test, stability, study, objectives, token, health):
     commands.add_command(command)
 
 for command in (pareto, surface, landscape):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tuner.cli.options import load_objectives, with_settings
+from tuner.cli.options import OF_THE_DATABASE, load_objectives, with_settings
 from tuner.cli.shades import shaded, upright, with_path
 from tuner.cli.study import number, open_database
 from tuner.errors import InvalidInput
@@ -28,7 +28,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 @click.argument("name")
 @click.option("--points", default=20, show_default=True, metavar="N", type=click.IntRange(2, 10_000), help="At most.")
 @_as_json
-@with_settings("database_url")
+@with_settings(*OF_THE_DATABASE)
 def pareto(settings: Settings, name: str, points: int, as_json: bool) -> None:
     """Show what each number of steps buys: the best of all trials within so many."""
     from rich.console import Console
@@ -61,7 +61,7 @@ def front_table(found: "Pareto") -> "Table":
 )
 @click.option("--within", is_flag=True, help="The best value within so many steps, instead of that after them.")
 @_as_json
-@with_settings("database_url")
+@with_settings(*OF_THE_DATABASE)
 def surface(settings: Settings, name: str, parameter: str, within: bool, as_json: bool) -> None:
     """Show what every rate was worth after every number of steps; the better, the darker."""
     from tuner.service.surface import rate_surface
@@ -86,7 +86,7 @@ def surface(settings: Settings, name: str, parameter: str, within: bool, as_json
 @click.option("--trials", metavar="N,N", help="Whose descents are drawn; the best one's where none is named.")
 @click.option("--resolution", type=click.IntRange(2, 101), metavar="N", help="Points along each axis, in the document.")
 @_as_json
-@with_settings("objectives", "database_url")
+@with_settings("objectives", *OF_THE_DATABASE)
 def landscape(settings: Settings, name: str, trials: str | None, resolution: int | None, as_json: bool) -> None:
     """Show the loss surface around descents, and their paths on it; the lower, the darker."""
     from tuner.service.landscape import of_study

@@ -4,12 +4,12 @@ from contextlib import closing
 
 import click
 
-from tuner.cli.options import with_settings
+from tuner.cli.options import OF_THE_DATABASE, with_settings
 from tuner.settings import Settings
 
 
 @click.command()
-@with_settings("database_url")
+@with_settings(*OF_THE_DATABASE)
 def migrate(settings: Settings) -> None:
     """Create the tables, or bring them up to this version.
 
@@ -18,6 +18,6 @@ def migrate(settings: Settings) -> None:
     from tuner.storage import migration
     from tuner.storage.database import Database
 
-    with closing(Database(settings.database_url)) as database:
+    with closing(Database(settings.database_url, settings.database_password_file)) as database:
         migration.upgrade(database)
         click.echo(f"{database.name} is at revision {migration.head()}")

@@ -20,8 +20,19 @@ from tuner.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_METAVARS = {"database_url": "URL", "host": "ADDRESS", "objectives": "MODULE", "log_level": "LEVEL"}
+_METAVARS = {
+    "database_url": "URL",
+    "database_password_file": "FILE",
+    "host": "ADDRESS",
+    "authentication": "true|false",
+    "objectives": "MODULE",
+    "log_level": "LEVEL",
+}
 _PREFIX = Settings.model_config.get("env_prefix", "")
+
+
+OF_THE_DATABASE = ("database_url", "database_password_file")
+"""The settings that say where the database is."""
 
 
 def with_settings(*names: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
@@ -62,7 +73,11 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
 def environment(settings: Settings) -> dict[str, str]:
     """These settings as environment variables, for a process of ours."""
     values = settings.model_dump(mode="json")
-    return {_variable(name): value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    return {
+        _variable(name): value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def flag_of(field: str) -> str:

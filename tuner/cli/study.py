@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tuner.cli.options import with_settings
+from tuner.cli.options import OF_THE_DATABASE, with_settings
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def study() -> None:
 
 
 @study.command(name="list")
-@with_settings("database_url")
+@with_settings(*OF_THE_DATABASE)
 def list_studies(settings: Settings) -> None:
     """List the studies, the newest first."""
     from rich.console import Console
@@ -45,7 +45,7 @@ def list_studies(settings: Settings) -> None:
 
 @study.command()
 @click.argument("name")
-@with_settings("database_url")
+@with_settings(*OF_THE_DATABASE)
 def show(settings: Settings, name: str) -> None:
     """Show one study with its best trial."""
     from rich.console import Console
@@ -66,7 +66,7 @@ def open_database(settings: Settings) -> "Database":
     from tuner.storage import migration
     from tuner.storage.database import Database
 
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, settings.database_password_file)
     migration.prepare(database)
     return database
 

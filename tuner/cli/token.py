@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import click
 
-from tuner.cli.options import by_option, with_settings
+from tuner.cli.options import OF_THE_DATABASE, by_option, with_settings
 from tuner.cli.study import open_database
 from tuner.errors import InvalidInput
 from tuner.settings import Settings
@@ -24,7 +24,7 @@ def token() -> None:
 @click.option("--name", required=True, help="by which it is listed and revoked")
 @click.option("--scope", type=click.Choice(SCOPES), default="work", show_default=True, help="how far it goes")
 @click.option("--expires", metavar="TIME", help="after 12h, 90d, 8w …; never where it is left out")
-@with_settings("database_url")
+@with_settings(*OF_THE_DATABASE)
 def create(settings: Settings, name: str, scope: str, expires: str | None) -> None:
     """Make a token and print it, this once."""
     from tuner.service import tokens
@@ -45,7 +45,7 @@ def create(settings: Settings, name: str, scope: str, expires: str | None) -> No
 
 
 @token.command(name="list")
-@with_settings("database_url")
+@with_settings(*OF_THE_DATABASE)
 def list_tokens(settings: Settings) -> None:
     """List the tokens, the newest first; what is secret of them is nowhere."""
     from rich.console import Console
@@ -63,7 +63,7 @@ def list_tokens(settings: Settings) -> None:
 
 @token.command()
 @click.argument("name")
-@with_settings("database_url")
+@with_settings(*OF_THE_DATABASE)
 def revoke(settings: Settings, name: str) -> None:
     """End a token, and the sessions of browsers that signed in with it."""
     from tuner.service import tokens

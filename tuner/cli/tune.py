@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from tuner.cli.findings import front_table
-from tuner.cli.options import by_option, load_objectives, read_assignments, with_settings
+from tuner.cli.options import OF_THE_DATABASE, by_option, load_objectives, read_assignments, with_settings
 from tuner.cli.study import open_database, result_table
 from tuner.errors import FieldError, InvalidInput, NotFound, StudyState, TunerError
 from tuner.settings import Settings
@@ -86,7 +86,7 @@ _OPTIONS = {
 )
 @click.option("--name", metavar="NAME", help="Name of the study; made from the objective's where none is given.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-@with_settings("objectives", "database_url")
+@with_settings("objectives", *OF_THE_DATABASE)
 def tune(settings: Settings, **options: Any) -> None:
     """Search the learning rate and the number of steps for OBJECTIVE.
 

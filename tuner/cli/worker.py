@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tuner.cli.options import load_objectives, log_to_stderr, with_settings
+from tuner.cli.options import OF_THE_DATABASE, load_objectives, log_to_stderr, with_settings
 from tuner.cli.signals import termination_signals
 from tuner.settings import Settings
 
@@ -26,7 +26,7 @@ RETRIED_EVERY = 2.0
 
 
 @click.command()
-@with_settings("database_url", "objectives", "lease_seconds", "poll_seconds", "grace_seconds", "log_level")
+@with_settings(*OF_THE_DATABASE, "objectives", "lease_seconds", "poll_seconds", "grace_seconds", "log_level")
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when the process that started this one has ended.")
 def worker(settings: Settings, with_parent: bool) -> None:
     """Run trials of the studies in a database. SIGTERM drains."""
@@ -37,7 +37,7 @@ def worker(settings: Settings, with_parent: bool) -> None:
     parent = os.getppid() if with_parent else None
     load_objectives(settings)
     with termination_signals() as signals:
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, settings.database_password_file)
         if not _prepared(database, signals):
             return
         # The worker has a thread of its own, so that this one hears a signal however long one evaluation takes.

@@ -42,18 +42,22 @@ _RETRIED_SQLSTATES = {"40001", "40P01", "55P03"}  # serialization failure, deadl
 class Database:
     """One database, by URL: ``sqlite:///tuner.db`` or ``postgresql+psycopg://…``.
 
-    Safe to share among threads, not across ``fork``. Constructing it opens no connection.
+    Safe to share among threads, not across ``fork``. Constructing it opens no connection. A password file is read at
+    each connection, so that a new password is taken up without a restart.
 
     Raises:
-        InvalidInput: the URL can't be read or names a database that Tuner does not work with.
+        InvalidInput: the URL can't be read or names a database that Tuner does not work with; or the password file
+            can't be read, or there is one for a database that has no password.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password_file: str | None = None) -> None:
         parsed = _parse(url)
         self.url = url
         self.name = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(parsed) if self.is_sqlite else _postgresql_engine(parsed)
+        if password_file is not None:
+            _take_password_from(Path(password_file), self._engine)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction and commit it. ``work`` may run more than once: it has no other effects."""
@@ -161,6 +165,20 @@ def _postgresql_engine(url: URL) -> Engine:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     return engine
+
+
+def _take_password_from(path: Path, engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        raise InvalidInput.at("database_password_file", "an SQLite database has no password")
+    try:
+        path.read_text()
+    except (OSError, ValueError) as error:
+        raise InvalidInput.at("database_password_file", f"cannot be read: {error}") from None
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        # What ends the line of a file is no part of a password.
+        parameters["password"] = path.read_text().rstrip("\r\n")
 
 
 def _is_passing(error: DatabaseError) -> bool:
