@@ -30,6 +30,7 @@ ENV PATH=/opt/tuner/bin:$PATH \
     TUNER_HOST=0.0.0.0 \
     TUNER_PORT=8000 \
     TUNER_AUTHENTICATION=true \
+    TUNER_LOG_FORMAT=json \
     TUNER_DATABASE_URL=sqlite:////data/tuner.db
 USER 10001:10001
 WORKDIR /data

@@ -15,6 +15,7 @@ from api.access import TokensOnly
 from api.body import BodyLimit
 from api.dashboard.pages.sign_in import sign_in_form
 from api.dashboard.rendering import refusal
+from api.observing import Observed
 from api.problems import describe, respond
 from api.routes import (
     analyses,
@@ -39,7 +40,7 @@ from tuner.storage import migration
 from tuner.storage.database import Database
 from tuner.worker.sweeper import Sweeper
 
-MACHINES_READ = ("/v1", "/healthz", "/readyz", "/openapi.json")
+MACHINES_READ = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json")
 """Addresses below which errors are problem documents; elsewhere they are pages."""
 
 
@@ -90,6 +91,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         app.add_middleware(TokensOnly, refuse=_on_error)
     app.add_middleware(OwnPagesOnly)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Observed)
     for kind in (TunerError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _on_error)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]

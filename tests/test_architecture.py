@@ -24,7 +24,7 @@ FLOORS = [
     ["tuner.strict"],
     ["tuner.trial"],
     ["tuner.client"],
-    ["tuner.errors", "tuner.settings", "tuner"],
+    ["tuner.errors", "tuner.settings", "tuner.logs", "tuner"],
 ]
 
 # What only some rooms may import from outside.

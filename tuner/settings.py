@@ -42,3 +42,4 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=100_000, description="event streams that one process serves at once")
     ] = 500
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="what is logged")] = "info"
+    log_format: Annotated[str, Field(pattern="^(text|json)$", description="how it is logged: text or json")] = "text"

@@ -3,8 +3,10 @@
 from typing import Literal
 
 from fastapi import APIRouter, Response
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, Field
 
+from api import metrics
 from api.serving import Serving
 from tuner.errors import DatabaseUnavailable, SchemaMismatch
 from tuner.storage import migration
@@ -50,3 +52,17 @@ def readiness(service: Serving, response: Response) -> Readiness:
         reasons.append("the database's schema is not this version's: run `tuner migrate`")
     response.status_code = 503 if reasons else 200
     return Readiness(status="not_ready" if reasons else "ready", reasons=reasons)
+
+
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="Numbers for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    },
+)
+def numbers(service: Serving) -> Response:
+    """Requests by route and status with their times, trials by state, lease expiries, workers, database connections."""
+    return Response(metrics.exposition(service), media_type=CONTENT_TYPE_PLAIN_0_0_4)

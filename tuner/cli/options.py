@@ -5,7 +5,6 @@ own validation, under the name by which the user gave it.
 """
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -27,6 +26,7 @@ _METAVARS = {
     "authentication": "true|false",
     "objectives": "MODULE",
     "log_level": "LEVEL",
+    "log_format": "text|json",
 }
 _PREFIX = Settings.model_config.get("env_prefix", "")
 
@@ -96,15 +96,6 @@ def load_objectives(settings: Settings) -> None:
     load_entry_points()
     for module in settings.objectives:
         load_module(module)
-
-
-def log_to_stderr(settings: Settings) -> None:
-    """What the process has to say, besides its results."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s (%(process)d): %(message)s"
-    )
-    # Its plugins and connections are nobody's news.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def read_assignments(assignments: Sequence[str], option: str = "--set") -> dict[str, Any]:

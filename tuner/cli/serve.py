@@ -12,14 +12,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from tuner.cli.options import environment, load_objectives, log_to_stderr, with_settings
+from tuner.cli.options import environment, load_objectives, with_settings
 from tuner.cli.study import open_database
 from tuner.errors import InvalidInput, TunerError
+from tuner.logs import log_to_stderr
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ LOOKS_UP_EVERY = 0.5
 @with_settings(*Settings.model_fields)
 def serve(settings: Settings) -> None:
     """Answer HTTP, and run trials in worker processes. SIGTERM drains."""
-    log_to_stderr(settings)
+    log_to_stderr(settings.log_level, settings.log_format)
     _require_tokens_beyond_this_machine(settings)
     # First, so that a port that is taken or a module that is missing is said before anything runs.
     listening = _listen(settings.host, settings.port)
@@ -122,7 +124,8 @@ def _serve(
         factory=True,
         workers=settings.processes,
         log_config=None,
-        access_log=settings.log_level == "debug",
+        # Requests are logged by the application, which knows what each is about.
+        access_log=False,
         timeout_worker_healthcheck=BEGINS_WITHIN,
         timeout_graceful_shutdown=max(1, int(CONNECTIONS_SHARE * settings.grace_seconds)),
     )
@@ -166,15 +169,18 @@ def _serve(
         server.run([listening])
     else:
         supervisor = Supervisor(config, [listening])
-        started()
-        supervisor.run()
+        # Where they keep what they count, so that each can answer for all. They read it when they begin.
+        with TemporaryDirectory(prefix="tuner-metrics-") as directory:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+            started()
+            supervisor.run()
 
 
 def _application(settings: Settings, draining: "Connection", parent: int) -> "FastAPI":
     """The application, in whichever process it is made; ``parent`` is the one that serves or has it served."""
     from api.app import create_app
 
-    log_to_stderr(settings)
+    log_to_stderr(settings.log_level, settings.log_format)
     app = create_app(settings)
 
     def pass_on() -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tuner.cli.options import OF_THE_DATABASE, load_objectives, log_to_stderr, with_settings
+from tuner.cli.options import OF_THE_DATABASE, load_objectives, with_settings
 from tuner.cli.signals import termination_signals
+from tuner.logs import log_to_stderr
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,14 +27,16 @@ RETRIED_EVERY = 2.0
 
 
 @click.command()
-@with_settings(*OF_THE_DATABASE, "objectives", "lease_seconds", "poll_seconds", "grace_seconds", "log_level")
+@with_settings(
+    *OF_THE_DATABASE, "objectives", "lease_seconds", "poll_seconds", "grace_seconds", "log_level", "log_format"
+)
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when the process that started this one has ended.")
 def worker(settings: Settings, with_parent: bool) -> None:
     """Run trials of the studies in a database. SIGTERM drains."""
     from tuner.storage.database import Database
     from tuner.worker import ThisProcess, Worker
 
-    log_to_stderr(settings)
+    log_to_stderr(settings.log_level, settings.log_format)
     parent = os.getppid() if with_parent else None
     load_objectives(settings)
     with termination_signals() as signals:

@@ -32,6 +32,11 @@ class GroupCommit:
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many writes nobody has begun."""
+        return self._waiting.qsize()
+
     def submit(self, write: Write) -> "Future[BaseModel]":
         """The answer to a write, once it is durable; its refusal as an exception."""
         future: Future[BaseModel] = Future()

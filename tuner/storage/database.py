@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.pool import QueuePool
 
 from tuner.errors import DatabaseUnavailable, InvalidInput
 
@@ -66,6 +67,13 @@ class Database:
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on one snapshot of the database, without waiting for writers."""
         return self._transact(work, read_only=True)
+
+    @property
+    def connections(self) -> dict[str, int]:
+        """How many connections this process has: those in use, and those that wait to be."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool)  # noqa: S101 (what both engines are made with)
+        return {"in_use": pool.checkedout(), "idle": pool.checkedin()}
 
     def close(self) -> None:
         """Close every connection."""
