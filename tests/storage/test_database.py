@@ -131,7 +131,7 @@ class WriteLock:
 
     def __init__(self, path: Path) -> None:
         # The same library as the engine's: locks of one process do not show between two copies of SQLite.
-        sqlite = database_module._sqlite_module()
+        sqlite = database_module.sqlite_module()
         self._connection = sqlite.connect(str(path), isolation_level=None, check_same_thread=False)
         self._connection.execute("BEGIN IMMEDIATE")
         self.held = True

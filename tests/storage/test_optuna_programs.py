@@ -180,7 +180,7 @@ def test_optuna_s_own_tables_may_share_the_database(database_url: str) -> None:
 
     url = database_url.replace("postgresql:", "postgresql+psycopg:")
     # Two copies of the SQLite library in one process would not see each other's locks.
-    engine_kwargs = {"module": database._sqlite_module()} if url.startswith("sqlite") else {}
+    engine_kwargs = {"module": database.sqlite_module()} if url.startswith("sqlite") else {}
     theirs_storage = RDBStorage(url, engine_kwargs=engine_kwargs)
     theirs = optuna.create_study(study_name="s", storage=theirs_storage, sampler=RandomSampler(seed=0))
     theirs.optimize(valley, n_trials=3)

@@ -6,6 +6,8 @@ import sys
 import click
 
 from tuner import __version__
+from tuner.cli.backup import backup, restore
+from tuner.cli.doctor import doctor
 from tuner.cli.findings import landscape, pareto, surface
 from tuner.cli.health import health
 from tuner.cli.migrate import migrate
@@ -33,7 +35,11 @@ def commands() -> None:
     """Find the learning rate and the number of steps for gradient descent."""
 
 
-for command in (serve, worker, migrate, tune, range_test, stability, study, objectives, token, health):
+_RUNNING = (serve, worker, migrate, tune)
+_LOOKING = (range_test, stability, study, objectives)
+_OPERATING = (token, health, doctor, backup, restore)
+
+for command in (*_RUNNING, *_LOOKING, *_OPERATING):
     commands.add_command(command)
 
 for command in (pareto, surface, landscape):

@@ -71,7 +71,7 @@ def serve(settings: Settings) -> None:
 
 
 def _require_tokens_beyond_this_machine(settings: Settings) -> None:
-    if not settings.authentication and not _is_loopback(settings.host):
+    if not settings.authentication and not is_loopback(settings.host):
         raise InvalidInput.at(
             "host",
             f"{settings.host} can be reached from other machines, and whoever reaches it could do everything: switch "
@@ -80,7 +80,8 @@ def _require_tokens_beyond_this_machine(settings: Settings) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -22,7 +22,7 @@ from sqlalchemy.pool import QueuePool
 
 from tuner.errors import DatabaseUnavailable, InvalidInput
 
-__all__ = ["Connection", "Database", "now", "sqlite_path"]
+__all__ = ["Connection", "Database", "now", "sqlite_module", "sqlite_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite_module() -> ModuleType:
+def sqlite_module() -> ModuleType:
     """The packaged SQLite where there is one: WAL in 3.7.0 to 3.51.2, which systems still ship, can corrupt a file."""
     try:
         from pysqlite3 import dbapi2  # noqa: PLC0415 (optional by platform)
@@ -136,7 +136,7 @@ def _sqlite_module() -> ModuleType:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url, module=_sqlite_module(), connect_args={"timeout": BUSY_TIMEOUT})
+    engine = create_engine(url, module=sqlite_module(), connect_args={"timeout": BUSY_TIMEOUT})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

@@ -61,6 +61,15 @@ def require_current(database: Database) -> None:
     database.read(work)
 
 
+def require_known(database: Database) -> None:
+    """Check that this version can work with the schema, or migrate it.
+
+    Raises:
+        SchemaMismatch: a newer version of Tuner has migrated this database.
+    """
+    database.read(_refuse_unknown)
+
+
 def prepare(database: Database) -> None:
     """What a process does with its database when it starts: SQLite migrates itself, a server's is only checked.
 
