@@ -5,6 +5,7 @@ somebody opens it. Programs send ``Authorization: Bearer tuner_…``; browsers a
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from api.allowance import Allowance
 from api.problems import Refused
 from api.security import SAFE_METHODS
 from tuner.errors import OutOfScope, TunerError, Unauthenticated
@@ -54,9 +56,12 @@ def needed(method: str, path: str) -> Scope | None:
 class TokensOnly:
     """Middleware that lets a request pass if its token goes so far. ``refuse`` makes a response of an error."""
 
-    def __init__(self, app: ASGIApp, refuse: Callable[[Request, Exception], Awaitable[Response]]) -> None:
+    def __init__(
+        self, app: ASGIApp, refuse: Callable[[Request, Exception], Awaitable[Response]], allowance: Allowance
+    ) -> None:
         self.app = app
         self._refuse = refuse
+        self._allowance = allowance
         self._known: dict[bytes, tuple[float, Bearer]] = {}
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -85,6 +90,14 @@ class TokensOnly:
             raise Unauthenticated("send a token: Authorization: Bearer tuner_…")
         if not bearer.scope.covers(takes):
             raise OutOfScope(f"the token {bearer.name!r} has the scope {bearer.scope}; this takes {takes}")
+        wait = self._allowance.take(bearer.token_id)
+        if wait:
+            raise Refused(
+                429,
+                "too_many_requests",
+                f"The token {bearer.name!r} sends more requests than it may.",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
         request.state.bearer = bearer
 
     async def _bearer(self, request: Request, text: str, find: Callable[[Database, str], Bearer]) -> Bearer:

@@ -12,6 +12,7 @@ from starlette.routing import Match
 
 from api import dashboard, openapi, reference
 from api.access import TokensOnly
+from api.allowance import Allowance
 from api.body import BodyLimit
 from api.dashboard.pages.sign_in import sign_in_form
 from api.dashboard.rendering import refusal
@@ -30,7 +31,7 @@ from api.routes import (
     trials,
     workers,
 )
-from api.security import HEADERS, OwnPagesOnly, SecurityHeaders
+from api.security import HEADERS, OwnHostOnly, OwnPagesOnly, SecurityHeaders
 from api.serving import Service
 from tuner import __version__
 from tuner.errors import TunerError, Unauthenticated
@@ -88,8 +89,9 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     if settings.authentication:
-        app.add_middleware(TokensOnly, refuse=_on_error)
+        app.add_middleware(TokensOnly, refuse=_on_error, allowance=Allowance(settings.requests_per_second))
     app.add_middleware(OwnPagesOnly)
+    app.add_middleware(OwnHostOnly, hosts=settings.hosts, authentication=settings.authentication)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed)
     for kind in (TunerError, RequestValidationError, HTTPException, Exception):

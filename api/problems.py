@@ -177,6 +177,8 @@ def kinds() -> dict[str, tuple[int, str]]:
     """Every code that can be answered: its status and what it means."""
     found = {code: (status, _EXPLAINED.get(status, f"{HTTPStatus(status).phrase}.")) for status, code in CODES.items()}
     found["too_many_streams"] = (503, "The process serves as many event streams as it may; try again.")
+    found["too_many_requests"] = (429, "The token sends more requests than it may; the header says when to go on.")
+    found["foreign_host"] = (421, "The service does not go by the name under which it was called.")
     found["foreign_origin"] = (403, "A page of another site may not change anything here.")
     found["draining"] = (503, "The service is about to stop and gives out no more trials.")
     pending: list[type[TunerError]] = [TunerError]

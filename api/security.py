@@ -1,6 +1,7 @@
 """What every response tells the browser not to do, and whose pages may change anything."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -17,6 +18,8 @@ HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 """A response may set its own: a static file may be kept."""
+
+LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -59,6 +62,31 @@ class OwnPagesOnly:
             if origin is not None and urlsplit(origin).netloc != headers.get("host"):
                 problem, _ = describe(
                     Refused(403, "foreign_origin", f"A page of {origin} may not change anything here.")
+                )
+                await respond(problem, HEADERS)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+class OwnHostOnly:
+    """Middleware that answers to the service's own names alone.
+
+    Otherwise a page of another site could have its name lead to this machine, and be taken by the browser for one of
+    ours (DNS rebinding). Where tokens are asked for any name will do unless some are given: the page has no token.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str], *, authentication: bool) -> None:
+        self.app = app
+        self._hosts = {host.lower() for host in hosts} | (set() if authentication else LOOPBACK_NAMES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "http" and self._hosts:
+            host = Headers(scope=scope).get("host", "")
+            name = host.rpartition(":")[0] if re.search(r":[0-9]*$", host) else host
+            if name.lower() not in self._hosts:
+                problem, _ = describe(
+                    Refused(421, "foreign_host", f"This service does not go by {name!r}: see TUNER_HOSTS.")
                 )
                 await respond(problem, HEADERS)(scope, receive, send)
                 return

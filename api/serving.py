@@ -39,7 +39,9 @@ class Service:
     @cached_property
     def streams(self) -> Streams:
         """The event streams that this process serves."""
-        return Streams(self.database, self.draining, self.settings.event_streams)
+        return Streams(
+            self.database, self.draining, self.settings.event_streams, self.settings.event_streams_per_client
+        )
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ async def database(service: Annotated[Service, Depends(service)]) -> Database:
     return service.database
 
 
+async def client_name(request: Request) -> str:
+    """Who asks, as far as is known: the token's name, or else the address."""
+    bearer = getattr(request.state, "bearer", None)
+    if bearer is not None:
+        return f"the token {bearer.name!r}"
+    return "somebody" if request.client is None else request.client.host
+
+
 async def request_key(request: Request, idempotency_key: KeyHeader = None) -> Key | None:
     """The key of a request, with a digest of what was asked."""
     if idempotency_key is None:
@@ -112,6 +122,7 @@ def _trial_number(number: str) -> int:
 
 
 Serving = Annotated[Service, Depends(service)]
+OfClient = Annotated[str, Depends(client_name)]
 OfDatabase = Annotated[Database, Depends(database)]
 RequestKey = Annotated[Key | None, Depends(request_key)]
 Writing = Annotated[Writer, Depends(writer)]

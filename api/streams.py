@@ -11,6 +11,7 @@ what the queue repeats of that is left out.
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from functools import partial
@@ -92,10 +93,12 @@ class Subscription:
 class Streams:
     """The event streams of one process. Used from its event loop alone."""
 
-    def __init__(self, database: Database, draining: threading.Event, limit: int) -> None:
+    def __init__(self, database: Database, draining: threading.Event, limit: int, limit_per_client: int) -> None:
         self._database = database
         self._draining = draining
         self._limit = limit
+        self._limit_per_client = limit_per_client
+        self._clients: Counter[str] = Counter()
         self._subscriptions: dict[Target, set[Subscription]] = {}
         self._places: dict[int, Place] = {}
         self._since = 0
@@ -108,8 +111,8 @@ class Streams:
         """How many there are."""
         return sum(map(len, self._subscriptions.values()))
 
-    def admit(self) -> None:
-        """Check that one more may be opened.
+    def admit(self, client: str) -> None:
+        """Check that one more may be opened by this client.
 
         Raises:
             Refused: it may not; the header says when to try again.
@@ -123,20 +126,29 @@ class Streams:
                 f"This process serves {self._limit} event streams already.",
                 headers={"Retry-After": "5"},
             )
+        if self._clients[client] >= self._limit_per_client:
+            raise Refused(
+                429,
+                "too_many_streams",
+                f"{client} has {self._limit_per_client} event streams open already.",
+                headers={"Retry-After": "5"},
+            )
 
     @contextmanager
-    def subscribed(self, target: Target, reached: int) -> Iterator[Subscription]:
+    def subscribed(self, target: Target, reached: int, client: str) -> Iterator[Subscription]:
         """A place among those who follow, for as long as the stream is open.
 
         Args:
             target: a study's id, or `ALL`.
             reached: a sequence (of `ALL`: a number) that was the present one no longer ago than the request came.
+            client: whose it is.
 
         Raises:
             Refused: there are too many.
         """
-        self.admit()
+        self.admit(client)
         subscription = Subscription()
+        self._clients[client] += 1
         if target not in self._subscriptions:
             self._subscriptions[target] = set()
             if target is ALL:
@@ -150,6 +162,8 @@ class Streams:
             yield subscription
         finally:
             self._leave(target, subscription)
+            self._clients[client] -= 1
+            self._clients = +self._clients
 
     def _leave(self, target: Target, subscription: Subscription) -> None:
         self._subscriptions[target].remove(subscription)
@@ -252,9 +266,10 @@ class EventStream(Response):
         streams: Streams,
         target: Target,
         reached: int,
+        client: str,
         frames: Callable[[Subscription], AsyncGenerator[bytes, None]],
     ) -> None:
-        streams.admit()
+        streams.admit(client)
         self.status_code = 200
         self.background = None
         # A proxy that collects what it passes on would hold events back.
@@ -262,11 +277,12 @@ class EventStream(Response):
         self._streams = streams
         self._target = target
         self._reached = reached
+        self._client = client
         self._frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Serve it to its end."""
-        with self._streams.subscribed(self._target, self._reached) as subscription:
+        with self._streams.subscribed(self._target, self._reached, self._client) as subscription:
             async with anyio.create_task_group() as group:
                 group.start_soon(_until_disconnected, receive, subscription)
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

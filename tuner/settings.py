@@ -20,6 +20,10 @@ class Settings(BaseSettings):
     ] = None
     host: Annotated[str, Field(description="address that the service listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port that the service listens on; 0: any free one")] = 8000
+    hosts: Annotated[
+        list[str],
+        Field(description="names that the service goes by, as a JSON list; with tokens, none: any"),
+    ] = []
     authentication: Annotated[
         bool, Field(description="whether requests need a token; beyond this machine they must")
     ] = False
@@ -38,8 +42,14 @@ class Settings(BaseSettings):
         float, Field(gt=0, le=3600, description="how long a process may take to stop after SIGTERM")
     ] = 10.0
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest request body that is read")] = 8_000_000
+    requests_per_second: Annotated[
+        float, Field(ge=0, le=1_000_000, description="requests of one token that a process answers; 0: no limit")
+    ] = 1000.0
     event_streams: Annotated[
         int, Field(ge=0, le=100_000, description="event streams that one process serves at once")
     ] = 500
+    event_streams_per_client: Annotated[
+        int, Field(ge=0, le=100_000, description="of them, those of one token, or of one address")
+    ] = 100
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="what is logged")] = "info"
     log_format: Annotated[str, Field(pattern="^(text|json)$", description="how it is logged: text or json")] = "text"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 
 from api.problems import documented
-from api.serving import Serving, StudyAddress
+from api.serving import OfClient, Serving, StudyAddress
 from api.streams import ALL, EventStream, Frame, Streams, Subscription, frame, frames_of_all, frames_of_study
 from tuner.errors import InvalidInput, StudyNotFound
 from tuner.service import events
@@ -51,6 +51,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
 async def follow_study(
     study: StudyAddress,
     service: Serving,
+    client: OfClient,
+    *,
     header: LastEventId = None,
     query: LastEventIdInQuery = None,
     only: Only = None,
@@ -69,9 +71,9 @@ async def follow_study(
     study_id, sequence = _study_place(header or query, located)
     if study_id != located.study_id:
         # The reader knows a study of the same name that is gone. It comes back for this one without an id.
-        return EventStream(streams, located.study_id, located.sequence, partial(_deleted, located))
+        return EventStream(streams, located.study_id, located.sequence, client, partial(_deleted, located))
     frames = partial(_study, streams, service.database, located, Place(sequence), only=only)
-    return EventStream(streams, located.study_id, located.sequence, frames)
+    return EventStream(streams, located.study_id, located.sequence, client, frames)
 
 
 @router.get(
@@ -81,7 +83,9 @@ async def follow_study(
     response_class=Response,
     responses={**STREAM, **documented(InvalidInput)},
 )
-async def follow_studies(service: Serving, header: LastEventId = None, query: LastEventIdInQuery = None) -> Response:
+async def follow_studies(
+    service: Serving, client: OfClient, header: LastEventId = None, query: LastEventIdInQuery = None
+) -> Response:
     """Which studies change, a few times a second, as server-sent events.
 
     `study` says how a study is (state, counts, spending, best): one that was created, or in which something changed.
@@ -93,7 +97,7 @@ async def follow_studies(service: Serving, header: LastEventId = None, query: La
     streams = service.streams
     reached = await streams.read(partial(events.present, service.database))
     since = _number(header or query)
-    return EventStream(streams, ALL, reached, partial(_everything, streams, service.database, reached, since))
+    return EventStream(streams, ALL, reached, client, partial(_everything, streams, service.database, reached, since))
 
 
 def _study_place(last_event_id: str | None, located: Located) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,13 +62,15 @@ class Reader:
 
 
 @contextmanager
-def following(url: httpx.URL | str, last_event_id: str | None = None) -> Iterator[Reader]:
+def following(
+    url: httpx.URL | str, last_event_id: str | None = None, headers: Mapping[str, str] | None = None
+) -> Iterator[Reader]:
     """A reader of the stream at that address, until the block ends: then the connection is closed."""
     reader = Reader()
-    headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
+    sent = {**(headers or {}), **({} if last_event_id is None else {"Last-Event-ID": last_event_id})}
     opened = threading.Event()
     with httpx.Client(timeout=60) as client:
-        request = client.build_request("GET", url, headers=headers)
+        request = client.build_request("GET", url, headers=sent)
         response = client.send(request, stream=True)
         reader.status, reader.headers = response.status_code, response.headers
 

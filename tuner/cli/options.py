@@ -5,6 +5,7 @@ own validation, under the name by which the user gave it.
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -23,6 +24,7 @@ _METAVARS = {
     "database_url": "URL",
     "database_password_file": "FILE",
     "host": "ADDRESS",
+    "hosts": "NAME",
     "authentication": "true|false",
     "objectives": "MODULE",
     "log_level": "LEVEL",
@@ -67,7 +69,9 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
         ) from None
     except SettingsError:
         # A list in an environment variable is the one thing that is parsed before it is validated.
-        raise InvalidInput.at(_variable("objectives"), 'must be a JSON list: ["my_module"]') from None
+        lists = [_variable(name) for name, field in Settings.model_fields.items() if field.annotation == list[str]]
+        wrong = [name for name in lists if name in os.environ and not _is_json(os.environ[name])]
+        raise InvalidInput(*(FieldError(name, 'must be a JSON list: ["one", "two"]') for name in wrong)) from None
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -132,7 +136,7 @@ def by_option(error: InvalidInput, options: Mapping[str, str]) -> InvalidInput:
 def _flag(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
     field = Settings.model_fields[name]
     repeated = field.annotation == list[str]
-    description = (field.description or "").partition(", as a JSON list")[0] + ("; repeatable" if repeated else "")
+    description = (field.description or "").replace(", as a JSON list", "") + ("; repeatable" if repeated else "")
     default = "" if repeated else f"; default {field.default}"
     return click.option(
         flag_of(name),
@@ -145,6 +149,14 @@ def _flag(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
 
 def _variable(name: str) -> str:
     return f"{_PREFIX}{name}".upper()
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _source(name: str, given: Mapping[str, Any]) -> str:
