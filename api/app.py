@@ -42,7 +42,7 @@ from tuner.storage.database import Database
 from tuner.worker.sweeper import Sweeper
 
 MACHINES_READ = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json")
-"""Addresses below which errors are problem documents; elsewhere they are pages."""
+"""Addresses below which errors are problem documents; elsewhere they are pages, but for who asks for JSON."""
 
 
 def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
@@ -117,7 +117,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
         headers = {"Allow": ", ".join(_methods(request))}
     # An unexpected error is answered outside all other middleware.
     headers = {**HEADERS, **headers}
-    if request.url.path.startswith(MACHINES_READ):
+    if request.url.path.startswith(MACHINES_READ) or request.headers.get("accept") == "application/json":
         return respond(problem, headers)
     if isinstance(error, Unauthenticated):
         form = sign_in_form(request.url.path if request.method == "GET" else "/", problem.detail)

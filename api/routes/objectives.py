@@ -11,7 +11,7 @@ from tuner import objectives
 from tuner.definition import ObjectiveChoice
 from tuner.errors import InvalidInput, ObjectiveFailed, ObjectiveNotFound
 from tuner.objectives import KnownCurvature, KnownMinimum, Named, Objective, ObjectiveType, Stochastic, Validated
-from tuner.service.landscape import MOST_PATHS, LandscapeView
+from tuner.service.landscape import MOST_PATHS, ObjectivePreview
 from tuner.service.landscape import preview as try_rates
 from tuner.service.resolution import LARGEST_RATE
 from tuner.strict import RegisteredName, Seed, Strict
@@ -25,13 +25,25 @@ class Preview(Strict):
     settings: Annotated[dict[str, Any], Field(default_factory=dict)]
     initial_seed: Seed = 0
     learning_rates: Annotated[
-        list[Annotated[float, Field(gt=0, le=LARGEST_RATE)]], Field(min_length=1, max_length=MOST_PATHS)
-    ]
+        list[Annotated[float, Field(gt=0, le=LARGEST_RATE)]] | None,
+        Field(
+            min_length=1,
+            max_length=MOST_PATHS,
+            description="Without them, up to four that show what a learning rate does: one that is right, one that "
+            "creeps, and the last and the first on either side of where descents end above their start.",
+        ),
+    ] = None
     steps: Annotated[int, Field(ge=1, le=2000)] = 200
     update_rule: RegisteredName = "gradient_descent"
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     resolution: Annotated[
-        int, Field(ge=2, le=101, description="Points along each axis. Each point of the grid is a gradient evaluation.")
+        int | None,
+        Field(
+            ge=2,
+            le=101,
+            description="Points along each axis. Each point of the grid is a gradient evaluation. null: no grid, the "
+            "descents alone.",
+        ),
     ] = 41
 
 
@@ -131,17 +143,16 @@ def get(name: Annotated[str, Path(description="The objective's name.")]) -> Regi
     summary="Try a few rates",
     responses=documented(InvalidInput, ObjectiveNotFound, ObjectiveFailed, body=True),
 )
-def preview(name: Annotated[str, Path(description="The objective's name.")], tried: Preview) -> LandscapeView:
+def preview(name: Annotated[str, Path(description="The objective's name.")], tried: Preview) -> ObjectivePreview:
     """A few short descents at chosen rates, and the loss surface around them. Nothing is stored.
 
-    It takes at most so many gradient evaluations: the rates times (steps + 1), and the points of the grid.
+    It takes at most so many gradient evaluations: the rates times (steps + 1), and the points of the grid; 100 for the
+    limit, where the curvature is not known; and without rates 50 times (steps + 1) to find some.
     """
     choice = ObjectiveChoice(
         name=name, settings=objectives.resolve_settings(name, tried.settings), initial_seed=tried.initial_seed
     )
-    shared = {"steps": tried.steps, "update_rule": tried.update_rule}
+    method: dict[str, Any] = {"update_rule": tried.update_rule}
     if tried.momentum is not None:
-        shared["momentum"] = tried.momentum
-    return try_rates(
-        choice, [{"learning_rate": rate, **shared} for rate in tried.learning_rates], resolution=tried.resolution
-    )
+        method["momentum"] = tried.momentum
+    return try_rates(choice, tried.learning_rates, steps=tried.steps, method=method, resolution=tried.resolution)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.objectives import KnownCurvature, KnownMinimum, create, evaluate, start
+from tuner.objectives import KnownCurvature, KnownMinimum, KnownOptimum, create, evaluate, start
 from tuner.objectives.datasets import load
 
 
@@ -65,7 +65,9 @@ def test_minimum_is_reached_where_it_is_known_to_be(name: str, settings: dict[st
     objective = create(name, settings)
     values, gradients = evaluate(objective, np.array([at], dtype=float))
     assert isinstance(objective, KnownMinimum)
+    assert isinstance(objective, KnownOptimum)
     assert values[0] == objective.minimum == 0
+    assert objective.optimum.tolist() == at
     np.testing.assert_array_equal(gradients, 0)
     assert evaluate(objective, np.array([at]) + 0.01)[0][0] > 0
 

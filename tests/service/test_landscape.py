@@ -112,8 +112,8 @@ def test_where_there_is_nothing_to_draw_it_is_said_why(database: Database) -> No
 
 def test_rates_can_be_tried_without_a_study() -> None:
     choice = ObjectiveChoice(name="quadratic", settings={"dimension": 1})
-    rates = [{"learning_rate": rate, "steps": 3, "update_rule": "gradient_descent"} for rate in (0.5, 2.5)]
-    view = landscape.preview(choice, rates, resolution=5)
+    rates, method = [0.5, 2.5], {"update_rule": "gradient_descent"}
+    view = landscape.preview(choice, rates, steps=3, method=method, resolution=5)
     first, second = view.paths
     for path, rate in ((first, 0.5), (second, 2.5)):
         assert path.number is None
@@ -121,10 +121,10 @@ def test_rates_can_be_tried_without_a_study() -> None:
     assert view.gradient_evaluations == 2 * 4 + 5
     assert len(view.values) == 1
     with pytest.raises(ObjectiveNotFound):
-        landscape.preview(ObjectiveChoice(name="quadratik"), rates)
+        landscape.preview(ObjectiveChoice(name="quadratik"), rates, steps=3, method=method)
     with pytest.raises(InvalidInput) as refused:
-        landscape.preview(choice, [{**rates[0], "momentum": 0.9}])
+        landscape.preview(choice, rates, steps=3, method={**method, "momentum": 0.9})
     assert [error.field for error in refused.value.fields] == ["momentum"]
     with pytest.raises(InvalidInput) as refused:
-        landscape.preview(choice, [{**rates[0], "update_rule": "adamw"}])
+        landscape.preview(choice, rates, steps=3, method={"update_rule": "adamw"})
     assert [error.field for error in refused.value.fields] == ["update_rule"]

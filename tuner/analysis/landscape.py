@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.descent import Descent, Row
-from tuner.objectives import Array, Named, Objective, evaluate, start
+from tuner.descent import Curve, Descent, Row, RowResult
+from tuner.objectives import Array, KnownOptimum, Named, Objective, evaluate, start
 from tuner.trial import Outcome
 
 MARGIN = 0.15
@@ -38,13 +38,31 @@ Floats = NDArray[np.float64]
 class Path:
     """Where a descent went: its parameters (n, D) and losses (n,) after steps (n,), all of them finite.
 
-    ``outcome`` is how it ended; the points end before it left the finite numbers.
+    ``outcome`` is how it ended; the points end before it left the finite numbers. ``curve`` is its whole loss curve,
+    with what is not finite.
     """
 
     steps: NDArray[np.int64]
     parameters: Floats
     losses: Floats
     outcome: Outcome | None
+    curve: Curve
+
+
+def turns_back(path: Path) -> float | None:
+    """Which share of the updates goes against the one before it, by more than a right angle; None of fewer than two.
+
+    Near 1 a descent jumps from side to side of a valley. Of a long path those updates count of which both neighbours
+    were kept.
+    """
+    with np.errstate(all="ignore"):
+        updates = np.diff(path.parameters, axis=0)
+        # Lengths do not matter, and squares of the largest doubles are no doubles.
+        updates = updates / np.abs(updates).max(axis=1, initial=0.0, keepdims=True)
+        turns = np.vecdot(updates[1:], updates[:-1]) < 0
+    single = np.diff(path.steps) == 1
+    counted = turns[single[1:] & single[:-1]]
+    return float(counted.mean()) if counted.size else None
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,8 @@ class Landscape:
     """Losses on a grid of the plane, and the paths on it.
 
     axes: K arrays of ascending coordinates. values: over the axes in reverse, (N₂, N₁) or (N₁,); what is not finite is
-    data. coordinates: of each path, (n, K). gradient_evaluations: what the grid took.
+    data. coordinates: of each path, (n, K). optimum: (K,), where it is known where the smallest loss is; on a plane in
+    more dimensions its projection. gradient_evaluations: what the grid took.
     """
 
     plane: Plane
@@ -81,6 +100,7 @@ class Landscape:
     axes: tuple[Floats, ...]
     values: Floats
     coordinates: list[Floats]
+    optimum: Floats | None
     gradient_evaluations: int
 
 
@@ -119,7 +139,7 @@ def follow(
             if np.isfinite(point.parameters).all() and np.isfinite(loss):
                 points.append((point.step, point.parameters, loss))
     results = [descent.result(row) for row in range(len(rows))]
-    paths = [_path(points, result.outcome, objective.dimension) for points, result in zip(kept, results, strict=True)]
+    paths = [_path(points, result, objective.dimension) for points, result in zip(kept, results, strict=True)]
     return paths, sum(result.gradient_evaluations for result in results)
 
 
@@ -132,16 +152,19 @@ def _marks(ends: Sequence[int], most: int) -> list[int]:
     return sorted({0, *spread, *ends})
 
 
-def _path(points: Sequence[tuple[int, Array, float]], outcome: Outcome | None, dimension: int) -> Path:
+def _path(points: Sequence[tuple[int, Array, float]], result: RowResult, dimension: int) -> Path:
     return Path(
         np.array([step for step, _, _ in points], dtype=np.int64),
         np.array([parameters for _, parameters, _ in points], dtype=np.float64).reshape(-1, dimension),
         np.array([loss for _, _, loss in points], dtype=np.float64),
-        outcome,
+        result.outcome,
+        result.loss,
     )
 
 
-def landscape(objective: Objective, paths: Sequence[Path], *, initial_seed: int = 0, resolution: int = 41) -> Landscape:
+def landscape(
+    objective: Objective, paths: Sequence[Path], *, initial_seed: int = 0, resolution: int | None = 41
+) -> Landscape:
     """The losses around these paths, at ``resolution`` coordinates along each axis.
 
     The grid holds every point of a path that is no worse than the start, and those of the worse that lie no farther out
@@ -151,7 +174,7 @@ def landscape(objective: Objective, paths: Sequence[Path], *, initial_seed: int 
         objective: what was descended.
         paths: at least one; the first is what the plane of many dimensions is centred on.
         initial_seed: of the start that the paths share.
-        resolution: at least 2.
+        resolution: at least 2; None for no grid: axes and values are empty.
 
     Raises:
         ObjectiveFailed: the objective raised or answered wrong shapes.
@@ -160,6 +183,11 @@ def landscape(objective: Objective, paths: Sequence[Path], *, initial_seed: int 
     with np.errstate(all="ignore"):
         plane = _plane(paths, origin.astype(np.float64))
         coordinates = [plane.coordinates(path.parameters) for path in paths]
+        optimum = plane.coordinates(np.asarray(objective.optimum)) if isinstance(objective, KnownOptimum) else None
+        labels = _labels(objective)
+        if resolution is None:
+            nothing = np.empty(0)
+            return Landscape(plane, labels, (nothing,) * len(labels), nothing, coordinates, optimum, 0)
         bounds = _bounds(paths, coordinates, plane.coordinates(origin.astype(np.float64)[None]))
         axes = tuple(np.linspace(low, high, resolution) for low, high in bounds)
         grid = np.stack(np.meshgrid(*axes, indexing="xy"), axis=-1)
@@ -171,7 +199,7 @@ def landscape(objective: Objective, paths: Sequence[Path], *, initial_seed: int 
                 for part in (points[place : place + at_once] for place in range(0, len(points), at_once))
             ]
         )
-    return Landscape(plane, _labels(objective), axes, values.reshape(grid.shape[:-1]), coordinates, len(points))
+    return Landscape(plane, labels, axes, values.reshape(grid.shape[:-1]), coordinates, optimum, len(points))
 
 
 def _labels(objective: Objective) -> tuple[str, ...]:

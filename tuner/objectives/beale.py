@@ -20,6 +20,7 @@ class Beale:
     dimension = 2
     names = ("x", "y")
     minimum = 0.0
+    optimum = np.array([3, 0.5])
 
     def initial_parameters(self, seed: int) -> Array:
         """The classic start, shape (2,), moved a little by seeds other than 0."""

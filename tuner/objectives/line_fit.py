@@ -31,8 +31,8 @@ class LineFit:
         self._design = np.ascontiguousarray(self._points[:2].T)
 
         design, targets = self._design.astype(np.float64), -self._points[2].astype(np.float64)
-        best, *_ = np.linalg.lstsq(design, targets)
-        self.minimum = float(np.mean((design @ best - targets) ** 2))
+        self.optimum, *_ = np.linalg.lstsq(design, targets)
+        self.minimum = float(np.mean((design @ self.optimum - targets) ** 2))
         mu, curvature_scale = np.linalg.eigvalsh(2 * design.T @ design / 100)
         self.curvature = (float(mu), float(curvature_scale))
 

@@ -26,8 +26,8 @@ class LinearRegression:
         self.dimension = self._design.shape[1]
         self.names = (*split.feature_names, "intercept")
 
-        best, *_ = np.linalg.lstsq(self._design, self._targets)
-        self.minimum = float(np.mean((self._design @ best - self._targets) ** 2))
+        self.optimum, *_ = np.linalg.lstsq(self._design, self._targets)
+        self.minimum = float(np.mean((self._design @ self.optimum - self._targets) ** 2))
         eigenvalues = np.linalg.eigvalsh(2 * self._design.T @ self._design / len(self._targets))
         self.curvature = (max(0.0, float(eigenvalues[0])), float(eigenvalues[-1]))
 

@@ -72,6 +72,16 @@ class KnownMinimum(Protocol):
 
 
 @runtime_checkable
+class KnownOptimum(Protocol):
+    """An objective of which it is known where its smallest loss is."""
+
+    @property
+    def optimum(self) -> Array:
+        """Parameters of the smallest loss, shape (D,)."""
+        ...
+
+
+@runtime_checkable
 class KnownCurvature(Protocol):
     """An objective of constant curvature: Hessian eigenvalues μ … L, the same everywhere."""
 

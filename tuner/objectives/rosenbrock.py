@@ -24,6 +24,7 @@ class Rosenbrock:
 
     def __init__(self, dimension: Annotated[int, Field(ge=2, le=1000, description="Number of parameters D.")] = 2):
         self.dimension = dimension
+        self.optimum = np.ones(dimension)
 
     def initial_parameters(self, seed: int) -> Array:
         """The classic start, shape (D,), moved a little by seeds other than 0."""

@@ -14,11 +14,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuner import objectives
-from tuner.analysis.landscape import Path, follow, landscape
+from tuner.analysis import stability
+from tuner.analysis.landscape import Landscape, Path, follow, landscape, turns_back
+from tuner.analysis.telling_rates import telling_rates
+from tuner.analysis.verdict import judge
 from tuner.definition import ObjectiveChoice
-from tuner.descent import RULES, Row
+from tuner.descent import RULES, Method, Row
 from tuner.errors import ExternalStudy, InvalidInput, NoResult
-from tuner.objectives import Objective
+from tuner.objectives import KnownCurvature, KnownMinimum, Objective
 from tuner.service.open_study import definition_of
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database
@@ -43,7 +46,8 @@ class LandscapePath(BaseModel):
     """One descent: after ``steps[i]`` steps it was at ``coordinates[i]`` (one an axis), and the loss was ``losses[i]``.
 
     Points that are not finite are left out; ``outcome`` says how the descent ended. ``cut`` says that it was not run to
-    its end here.
+    its end here. ``turns_back`` is the share of its updates that go against the one before: near 1 it jumps to and
+    fro. ``verdict`` and ``advice`` are the trial's; of a descent that is no trial, what its loss curve says.
     """
 
     number: int | None = Field(description="The trial's number; null for a descent that is no trial.")
@@ -53,12 +57,23 @@ class LandscapePath(BaseModel):
     losses: list[float]
     outcome: Outcome | None
     cut: bool
+    turns_back: float | None
+    verdict: str | None
+    advice: str | None
+
+
+class LandscapeMinimum(BaseModel):
+    """What is known of the smallest loss. On a plane in more than two dimensions ``coordinates`` are a projection."""
+
+    loss: float | None
+    coordinates: list[float] | None
 
 
 class LandscapeView(BaseModel):
     """Losses on a grid: ``values[i][j]`` at ``axes[1].values[i]`` and ``axes[0].values[j]``; one axis has a single row.
 
-    ``gradient_evaluations`` is what it took to make; no study is charged with it.
+    ``minimum`` is null where nothing is known of it. ``gradient_evaluations`` is what it took to make; no study is
+    charged with it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,16 +82,28 @@ class LandscapeView(BaseModel):
     axes: list[LandscapeAxis]
     values: list[list[WireFloat]]
     paths: list[LandscapePath]
+    minimum: LandscapeMinimum | None
     gradient_evaluations: int
+
+
+class ObjectivePreview(LandscapeView):
+    """Descents that are tried. ``limit`` is the rate from which on their method is unstable at the start.
+
+    It is null where nothing bounds the rate, or where it could not be measured.
+    """
+
+    limit: float | None
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A descent to be drawn."""
+    """A descent to be drawn, and what has been said of it."""
 
     number: int | None
     parameters: Mapping[str, Any]
     steps: int
+    verdict: str | None = None
+    advice: str | None = None
 
     @property
     def shared(self) -> tuple[str, int]:
@@ -97,30 +124,74 @@ def of_study(
         ObjectiveFailed: the objective raised or answered wrong shapes.
     """
     choice, records = database.read(partial(_chosen, name=name, numbers=numbers))
-    wanted = [_Wanted(one.number, one.parameters, _steps(one)) for one in records]
-    return _view(choice, wanted, resolution)
+    wanted = [_Wanted(one.number, one.parameters, _steps(one), one.verdict, one.advice) for one in records]
+    objective = objectives.create(choice.name, choice.settings)
+    return LandscapeView(**_view(objective, choice, wanted, resolution)[0])
 
 
-def preview(choice: ObjectiveChoice, tried: Sequence[Mapping[str, Any]], *, resolution: int = 41) -> LandscapeView:
-    """The landscape around a few descents that are no trials: each a mapping like a trial's parameters.
+def preview(
+    choice: ObjectiveChoice,
+    rates: Sequence[float] | None,
+    *,
+    steps: int,
+    method: Mapping[str, Any],
+    resolution: int | None = 41,
+) -> ObjectivePreview:
+    """The landscape around a few descents that are no trials, all of the same method.
+
+    Without rates, those that show what a learning rate does (`TellingRates`), the right one first. ``method`` is as a
+    trial's parameters have it; resolution None: no grid, the descents alone.
 
     Raises:
         ObjectiveNotFound: there is none of that name.
-        InvalidInput: at ``settings.<name>`` of the objective, ``update_rule``, or a setting that the rule has not.
+        InvalidInput: at ``settings.<name>`` of the objective, ``update_rule``, or a setting that the rule has not; at
+            ``learning_rates``, where none are named and nothing bounds them.
         ObjectiveFailed: the objective raised or answered wrong shapes.
     """
-    for parameters in tried:
-        _check(parameters)
-    return _view(choice, [_Wanted(None, parameters, int(parameters["steps"])) for parameters in tried], resolution)
+    moves = _method(method)
+    objective = objectives.create(choice.name, choice.settings)
+    limit, spent = _limit(objective, choice.initial_seed, moves)
+    if rates is None:
+        if limit is None:
+            raise InvalidInput.at("learning_rates", "must be named: nothing bounds the rate, so none can be chosen")
+        telling, more = telling_rates(objective, limit, steps, method=moves, initial_seed=choice.initial_seed)
+        rates, spent = [rate for rate in telling if rate is not None], spent + more
+    wanted = [_Wanted(None, {"learning_rate": rate, "steps": steps, **moves.parameters}, steps) for rate in rates]
+    view, paths = _view(objective, choice, wanted, resolution)
+    for rate, shown, path in zip(rates, view["paths"], paths, strict=True):
+        verdict = judge(
+            path.curve.values,
+            learning_rate=rate,
+            limit=limit,
+            plain=moves.update_rule == "gradient_descent",
+            stochastic=False,
+        )
+        shown.verdict, shown.advice = str(verdict.name), verdict.advice
+    view["gradient_evaluations"] += spent
+    return ObjectivePreview(**view, limit=limit)
 
 
-def _check(parameters: Mapping[str, Any]) -> None:
-    """Refuse a descent that its update rule does not know."""
+def _method(parameters: Mapping[str, Any]) -> Method:
+    """How descents that are tried move; refuses what their update rule does not know."""
     rule = RULES.get(parameters["update_rule"])
     if rule is None:
         raise InvalidInput.at("update_rule", f"{parameters['update_rule']!r} is none of {', '.join(RULES)}")
-    for name in parameters.keys() - {"learning_rate", "steps", "update_rule", *rule.settings}:
+    for name in parameters.keys() - {"update_rule", *rule.settings}:
         raise InvalidInput.at(name, f"{rule.name} has none; it has {', '.join(rule.settings) or 'no settings'}")
+    return Method.of(parameters)
+
+
+def _limit(objective: Objective, initial_seed: int, method: Method) -> tuple[float | None, int]:
+    """From which rate on a method is unstable at the start, and what it took to know."""
+    if isinstance(objective, KnownCurvature):
+        curvature, spent = float(objective.curvature[1]), 0
+    else:
+        measured = stability.measure(objective, objectives.start(objective, initial_seed))
+        spent = measured.gradient_evaluations
+        if measured.largest is None:
+            return None, spent
+        curvature = measured.largest
+    return stability.limit(method.update_rule, method.settings, curvature), spent
 
 
 def _chosen(
@@ -152,20 +223,22 @@ def _steps(record: TrialRecord) -> int:
     return int(record.parameters["steps"]) if record.steps_run is None else record.steps_run
 
 
-def _view(choice: ObjectiveChoice, wanted: Sequence[_Wanted], resolution: int) -> LandscapeView:
-    objective = objectives.create(choice.name, choice.settings)
+def _view(
+    objective: Objective, choice: ObjectiveChoice, wanted: Sequence[_Wanted], resolution: int | None
+) -> tuple[dict[str, Any], list[Path]]:
+    """The fields of a view, and the paths that it shows."""
     most_steps = MOST_EVALUATIONS // len(wanted) - 1
     paths, spent = _follow(objective, choice.initial_seed, wanted, most_steps)
     drawn = landscape(objective, paths, initial_seed=choice.initial_seed, resolution=resolution)
     shares = [None] * len(drawn.axes) if drawn.plane.explained is None else drawn.plane.explained.tolist()
-    return LandscapeView(
-        objective=choice.name,
-        axes=[
+    view = {
+        "objective": choice.name,
+        "axes": [
             LandscapeAxis(label=label, values=axis.tolist(), explained=share)
             for label, axis, share in zip(drawn.labels, drawn.axes, shares, strict=True)
         ],
-        values=drawn.values.reshape(-1, resolution).tolist(),
-        paths=[
+        "values": [] if resolution is None else drawn.values.reshape(-1, resolution).tolist(),
+        "paths": [
             LandscapePath(
                 number=one.number,
                 parameters=dict(one.parameters),
@@ -174,11 +247,23 @@ def _view(choice: ObjectiveChoice, wanted: Sequence[_Wanted], resolution: int) -
                 losses=path.losses.tolist(),
                 outcome=path.outcome,
                 cut=one.steps > most_steps and path.outcome is not Outcome.LEFT_FINITE_NUMBERS,
+                turns_back=turns_back(path),
+                verdict=one.verdict,
+                advice=one.advice,
             )
             for one, path, on in zip(wanted, paths, drawn.coordinates, strict=True)
         ],
-        gradient_evaluations=spent + drawn.gradient_evaluations,
-    )
+        "minimum": _minimum(objective, drawn),
+        "gradient_evaluations": spent + drawn.gradient_evaluations,
+    }
+    return view, paths
+
+
+def _minimum(objective: Objective, drawn: Landscape) -> LandscapeMinimum | None:
+    loss = float(objective.minimum) if isinstance(objective, KnownMinimum) else None
+    if loss is None and drawn.optimum is None:
+        return None
+    return LandscapeMinimum(loss=loss, coordinates=None if drawn.optimum is None else drawn.optimum.tolist())
 
 
 def _follow(

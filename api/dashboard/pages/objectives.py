@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import HTMLResponse
 
-from api.dashboard.rendering import render
+from api.dashboard.rendering import render, render_with_charts
 from api.routes.objectives import described, everything
 
 router = APIRouter(prefix="/objectives", include_in_schema=False)
@@ -20,4 +20,4 @@ def objectives_page() -> HTMLResponse:
 @router.get("/{name}")
 def objective_page(name: Annotated[str, Path()]) -> HTMLResponse:
     """One, and its settings."""
-    return render("objective.html", objective=described(name))
+    return render_with_charts("objective.html", objective=described(name))

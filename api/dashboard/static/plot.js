@@ -44,9 +44,9 @@ export function themed({ data, layout = {} }) {
   return { data: resolved(data, color), layout: resolved(look, color) };
 }
 
-/** Call back whenever the system turns from light to dark or back. */
-export function onTheme(callback) {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => callback());
+/** Call back whenever the system turns from light to dark or back, until the signal ends it. */
+export function onTheme(callback, signal) {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => callback(), { signal });
 }
 
 const AXIS = {
@@ -98,8 +98,11 @@ const plain = (value) => value !== null && typeof value === "object" && Object.g
 /** The same value with every "var(--…)" in it, at any depth, as the colour that it now is. */
 function resolved(value, color) {
   if (typeof value === "string") return value.startsWith("var(") ? color(value) : value;
-  // Numbers are the most of a figure, and hold no colours.
-  if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map((one) => resolved(one, color));
+  if (Array.isArray(value)) {
+    // Columns of numbers are the most of a figure, and hold no colours; a stop of a colour scale is [share, colour].
+    const numbers = typeof value[0] === "number" && typeof value.at(-1) !== "string";
+    return numbers ? value : value.map((one) => resolved(one, color));
+  }
   if (!plain(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, resolved(one, color)]));
 }
