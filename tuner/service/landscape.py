@@ -5,12 +5,14 @@ evaluation of the objective. What that takes is counted and said, and charged to
 search may spend, and looking at it must not end it. It is bounded by `MOST_EVALUATIONS` and the resolution.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tuner import objectives
@@ -21,7 +23,7 @@ from tuner.analysis.verdict import judge
 from tuner.definition import ObjectiveChoice
 from tuner.descent import RULES, Method, Row
 from tuner.errors import ExternalStudy, InvalidInput, NoResult
-from tuner.objectives import KnownCurvature, KnownMinimum, Objective
+from tuner.objectives import Array, KnownCurvature, KnownMinimum, Objective
 from tuner.service.open_study import definition_of
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database
@@ -169,6 +171,36 @@ def preview(
         shown.verdict, shown.advice = str(verdict.name), verdict.advice
     view["gradient_evaluations"] += spent
     return ObjectivePreview(**view, limit=limit)
+
+
+def sketch(choice: ObjectiveChoice, *, steps: int, resolution: int, most_seconds: float) -> ObjectivePreview | None:
+    """The landscape around the one rate that is right, small; None where that takes long or there is none.
+
+    How long it takes is guessed from a few calls of the objective, which is all that a slow one costs.
+
+    Raises:
+        ObjectiveNotFound, InvalidInput, ObjectiveFailed: as `preview`.
+    """
+    objective = objectives.create(choice.name, choice.settings)
+    origin = objectives.start(objective, choice.initial_seed)
+    with np.errstate(all="ignore"):
+        quickest = min(_seconds(objective, np.tile(origin, (resolution, 1))) for _ in range(3))
+    # A row of the grid takes a call; finding a rate takes two a step, at most.
+    if quickest * (resolution + 2 * steps) > most_seconds:
+        return None
+    limit, _ = _limit(objective, choice.initial_seed, Method())
+    if limit is None:
+        return None
+    telling, _ = telling_rates(objective, limit, steps, initial_seed=choice.initial_seed)
+    plain = {"update_rule": Method().update_rule}
+    return preview(choice, [telling.right], steps=steps, method=plain, resolution=resolution)
+
+
+def _seconds(objective: Objective, parameters: Array) -> float:
+    """How long an evaluation takes."""
+    begun = time.monotonic()
+    objectives.evaluate(objective, parameters)
+    return time.monotonic() - begun
 
 
 def _method(parameters: Mapping[str, Any]) -> Method:

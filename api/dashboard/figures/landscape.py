@@ -57,7 +57,8 @@ class Panel:
 class Descents:
     """Everything that the player shows. ``ground`` is one figure, ``surface`` the same in 3-D where there are two axes.
 
-    scale: the ends of the colour scale, lowest first, as losses. ``curve`` is the layout of every loss curve.
+    scale: the ends of the colour scale, lowest first, as losses. curve: the layout of every loss curve. logarithmic:
+    whether heights are logarithms of losses, to base ten.
     """
 
     frames: list[int]
@@ -66,6 +67,7 @@ class Descents:
     surface: dict[str, Any] | None
     curve: dict[str, Any]
     scale: list[str]
+    logarithmic: bool
     limit: float | None
     summary: str
     note: str
@@ -104,6 +106,7 @@ def descents(view: LandscapeView, addresses: Sequence[str] | None = None) -> Des
         surface=_surface(view, height) if len(frame) == 2 else None,
         curve=_curve_layout(paths, view, height),
         scale=_scale(view),
+        logarithmic=height.floor is not None,
         limit=limit,
         summary=_summary(view, panels),
         note=_note(view),

@@ -498,12 +498,16 @@ class TunerDescent extends HTMLElement {
     if (shown.scale.length && shown.surface) {
       const bar = made("span", "descent-colors");
       bar.setAttribute("aria-hidden", "true");
-      scale.append("Loss ", shown.scale[0], " ", bar, " ", shown.scale[1]);
+      const entry = made("span");
+      entry.append("Loss ", shown.scale[0], " ", bar, " ", shown.scale[1]);
+      scale.append(entry);
     }
     if (shown.ground.data.length > 1) {
-      const sign = made("span", "", " ✕ ");
+      const sign = made("span", "", "✕ ");
       sign.setAttribute("aria-hidden", "true");
-      scale.append(sign, "the minimum");
+      const entry = made("span");
+      entry.append(sign, "the minimum");
+      scale.append(entry);
     }
   }
 
