@@ -227,9 +227,8 @@ def draw_landscape(view: LandscapeView, name: str, x_ticks: Sequence[float], y_t
 
 def tried(objective: str, settings: dict[str, Any], rates: Sequence[float], steps: int) -> LandscapeView:
     """A few rates, from the same start."""
-    shared = {"steps": steps, "update_rule": "gradient_descent"}
     choice = ObjectiveChoice(name=objective, settings=settings)
-    return preview(choice, [{"learning_rate": rate, **shared} for rate in rates], resolution=61)
+    return preview(choice, rates, steps=steps, method={"update_rule": "gradient_descent"}, resolution=61)
 
 
 def main() -> None:

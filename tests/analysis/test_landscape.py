@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tuner import objectives
-from tuner.analysis.landscape import follow, landscape
+from tuner.analysis.landscape import follow, landscape, turns_back
 from tuner.descent import Row
 from tuner.errors import ObjectiveFailed
-from tuner.objectives import Array
+from tuner.objectives import Array, KnownOptimum
 from tuner.trial import Outcome
 
 
@@ -181,3 +181,40 @@ def test_an_objective_that_fails_on_the_grid_is_named() -> None:
     paths, _ = follow(fragile, [Row(0.2, 5)])
     with pytest.raises(ObjectiveFailed, match="one at a time"):
         landscape(fragile, paths)
+
+
+@pytest.mark.parametrize(("rate", "share"), [(0.4, 0.0), (0.6, 1.0), (1.5, 1.0)])
+def test_a_rate_above_half_the_limit_turns_back_with_every_step(rate: float, share: float) -> None:
+    [path], _ = follow(Bowl(2.0), [Row(rate, 20)])
+    assert turns_back(path) == share
+
+
+def test_huge_updates_still_turn_back_and_a_path_of_one_update_says_nothing() -> None:
+    paths, _ = follow(Bowl(2.0), [Row(1e40, 3), Row(0.1, 1), Row(0.1, 0)])
+    assert [turns_back(path) for path in paths] == [1.0, None, None]
+
+
+def test_of_a_long_path_the_updates_count_that_were_kept_with_their_neighbours() -> None:
+    [path], _ = follow(Bowl(2.0), [Row(0.9, 5000)], most_points=50)
+    assert turns_back(path) == 1.0
+
+
+def test_the_optimum_lies_on_the_plane_where_it_is_known() -> None:
+    objective = objectives.create("quadratic", {"dimension": 6})
+    assert isinstance(objective, KnownOptimum)
+    paths, _ = follow(objective, [Row(0.9, 30)])
+    found = landscape(objective, paths, resolution=3)
+    assert found.optimum is not None
+    expected = found.plane.directions @ (objective.optimum - found.plane.origin)
+    np.testing.assert_allclose(found.optimum.tolist(), expected.tolist())
+    bowl = Bowl(1.0, 2.0)
+    assert landscape(bowl, follow(bowl, [Row(0.1, 2)])[0], resolution=2).optimum is None
+
+
+def test_without_a_grid_nothing_of_it_is_evaluated() -> None:
+    bowl = Bowl(2.0, 1.0)
+    paths, spent = follow(bowl, [Row(0.2, 5)])
+    found = landscape(bowl, paths, resolution=None)
+    assert bowl.asked == spent
+    assert (found.values.size, [axis.size for axis in found.axes], found.gradient_evaluations) == (0, [0, 0], 0)
+    np.testing.assert_array_equal(found.coordinates[0], paths[0].parameters)

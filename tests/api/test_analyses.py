@@ -184,3 +184,13 @@ def test_what_cannot_be_tried_is_named(client: httpx.Client, changes: dict[str, 
 def test_an_objective_that_is_none_is_not_found(client: httpx.Client) -> None:
     refused = client.post("/v1/objectives/nothing:preview", json={"learning_rates": [0.1]})
     assert (refused.status_code, problem(refused)["code"]) == (404, "objective_not_found")
+
+
+@ONE_BACKEND
+def test_rates_can_be_left_to_the_service(client: httpx.Client) -> None:
+    found = strict(client.post("/v1/objectives/line_fit:preview", json={"steps": 40, "resolution": None}))
+    assert found["limit"] == pytest.approx(0.7755, abs=5e-5)
+    assert [path["verdict"] for path in found["paths"]] == ["converged", "too_slow", "too_slow", "diverged"]
+    assert found["values"] == []
+    refused = client.post("/v1/objectives/line_fit:preview", json={"update_rule": "adam"})
+    assert (refused.status_code, fields(refused)) == (422, ["learning_rates"])

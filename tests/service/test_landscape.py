@@ -128,3 +128,57 @@ def test_rates_can_be_tried_without_a_study() -> None:
     with pytest.raises(InvalidInput) as refused:
         landscape.preview(choice, rates, steps=3, method={"update_rule": "adamw"})
     assert [error.field for error in refused.value.fields] == ["update_rule"]
+
+
+def test_a_rate_that_is_tried_is_judged_against_its_limit() -> None:
+    choice = ObjectiveChoice(name="line_fit", settings={"seed": 5})
+    view = landscape.preview(choice, [0.3, 0.9], steps=200, method={"update_rule": "gradient_descent"}, resolution=None)
+    assert view.limit == pytest.approx(0.7755, abs=5e-5)
+    good, bad = view.paths
+    assert (good.verdict, good.turns_back) == ("converged", 0.0)
+    assert (bad.verdict, bad.turns_back) == ("diverged", 1.0)
+    assert bad.advice is not None
+    assert "above the stability limit" in bad.advice
+    assert (view.values, [axis.values for axis in view.axes]) == ([], [[], []])
+    assert view.gradient_evaluations == 2 * 201
+    assert view.minimum is not None
+    assert view.minimum.coordinates == pytest.approx([0.1, 0.5], abs=0.02)
+
+
+def test_where_the_curvature_is_not_known_it_is_measured_and_counted(tmp_path: Path) -> None:
+    log = tmp_path / "rows"
+    choice = ObjectiveChoice(name="bowl", settings={"log": str(log)})
+    view = landscape.preview(
+        choice, [0.1], steps=5, method={"update_rule": "heavy_ball", "momentum": 0.5}, resolution=4
+    )
+    assert view.limit is not None
+    assert sum(int(line) for line in log.read_text().splitlines()) == view.gradient_evaluations > 6 + 4
+
+
+def test_without_rates_those_are_tried_that_show_what_a_rate_does(tmp_path: Path) -> None:
+    log = tmp_path / "rows"
+    choice = ObjectiveChoice(name="bowl", settings={"log": str(log)})
+    view = landscape.preview(choice, None, steps=40, method={"update_rule": "gradient_descent"}, resolution=3)
+    rates = [path.parameters["learning_rate"] for path in view.paths]
+    right, creeps, swings, diverges = rates
+    assert creeps < right < swings < (view.limit or 0) < diverges  # type: ignore[operator]
+    assert [path.verdict for path in view.paths][-1] == "diverged"
+    assert sum(int(line) for line in log.read_text().splitlines()) == view.gradient_evaluations
+    with pytest.raises(InvalidInput) as refused:
+        landscape.preview(choice, None, steps=40, method={"update_rule": "adam"})
+    assert [error.field for error in refused.value.fields] == ["learning_rates"]
+
+
+def test_a_sketch_is_of_the_right_rate_and_none_where_it_takes_long() -> None:
+    choice = ObjectiveChoice(name="quadratic", settings={})
+    view = landscape.sketch(choice, steps=40, resolution=5, most_seconds=60)
+    assert view is not None
+    assert [path.verdict for path in view.paths] == ["improving"]
+    assert len(view.values) == 5
+    assert landscape.sketch(choice, steps=40, resolution=5, most_seconds=0) is None
+
+
+def test_the_paths_of_a_study_have_the_verdicts_of_its_trials(database: Database) -> None:
+    done = searched(database, settings={"seed": 5})
+    view = landscape.of_study(database, "line-fit", numbers=[0, 1], resolution=2)
+    assert [(path.verdict, path.advice) for path in view.paths] == [(one.verdict, one.advice) for one in done[:2]]

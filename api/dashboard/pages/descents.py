@@ -2,7 +2,7 @@
 
 import json
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.dashboard.assets import compressed
 from api.dashboard.figures.landscape import descents
-from api.routes.analyses import TrialNumbers
+from api.routes.analyses import LandscapeQuery
 from api.serving import OfDatabase, StudyAddress
 from tuner import objectives
 from tuner.definition import ObjectiveChoice
@@ -81,9 +81,12 @@ def _of_objective(name: str, question: Question) -> bytes:
 
 
 @router.get("/studies/{study}/descents")
-def of_study(study: StudyAddress, database: OfDatabase, request: Request, trials: TrialNumbers = None) -> Response:
+def of_study(
+    study: StudyAddress, query: Annotated[LandscapeQuery, Query()], database: OfDatabase, request: Request
+) -> Response:
     """Descents of a study's trials; the best one's, where none are named."""
-    view = landscape.of_study(database, study, numbers=trials)  # type: ignore[arg-type]
+    numbers = cast("list[int] | None", query.trials)
+    view = landscape.of_study(database, study, numbers=numbers, resolution=query.resolution)
     addresses = [f"/studies/{study}/trials/{path.number}" for path in view.paths]
     return compressed(request, _json(descents(view, addresses).document()), "application/json")
 

@@ -14,7 +14,7 @@ from tuner.service.report import NewPoints
 from tuner.service.tell import Ending
 from tuner.storage.database import Database
 
-VOID = {"meta", "link", "line", "path", "br", "input"}
+VOID = {"meta", "link", "line", "path", "br", "input", "img"}
 
 
 class Tree(HTMLParser):
