@@ -182,3 +182,29 @@ def test_the_paths_of_a_study_have_the_verdicts_of_its_trials(database: Database
     done = searched(database, settings={"seed": 5})
     view = landscape.of_study(database, "line-fit", numbers=[0, 1], resolution=2)
     assert [(path.verdict, path.advice) for path in view.paths] == [(one.verdict, one.advice) for one in done[:2]]
+
+
+def test_the_trials_that_tell_are_the_best_and_those_that_went_wrong(database: Database) -> None:
+    with pytest.raises(StudyNotFound):
+        landscape.telling_trials(database, "line-fit")
+    studies.create(database, definition(budget={"trials": 30}, settings={"seed": 5}))
+    with pytest.raises(NoResult):
+        landscape.telling_trials(database, "line-fit")
+    work_off(database, "line-fit")
+    done = {trial.number: trial for trial in trials_of(database, "line-fit")}
+    best, *others = landscape.telling_trials(database, "line-fit")
+    assert best == studies.best(database, "line-fit").number
+    verdicts = [done[number].verdict for number in others]
+    assert set(verdicts) >= {"too_slow", "diverged"}
+    assert len(verdicts) == len(set(verdicts))
+    slow = min(
+        trial.parameters["learning_rate"]
+        for trial in done.values()
+        if trial.verdict == "too_slow"  # type: ignore[type-var]
+    )
+    assert done[others[0]].parameters["learning_rate"] == slow
+
+
+def test_where_all_diverged_one_of_them_tells(database: Database) -> None:
+    searched(database, search_space=fixed(10.0, 200), budget={"trials": 2})
+    assert landscape.telling_trials(database, "line-fit") == [0]

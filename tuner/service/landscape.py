@@ -19,7 +19,7 @@ from tuner import objectives
 from tuner.analysis import stability
 from tuner.analysis.landscape import Landscape, Path, follow, landscape, turns_back
 from tuner.analysis.telling_rates import telling_rates
-from tuner.analysis.verdict import judge
+from tuner.analysis.verdict import Name, judge
 from tuner.definition import ObjectiveChoice
 from tuner.descent import RULES, Method, Row
 from tuner.errors import ExternalStudy, InvalidInput, NoResult
@@ -27,10 +27,14 @@ from tuner.objectives import Array, KnownCurvature, KnownMinimum, Objective
 from tuner.service.open_study import definition_of
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database
+from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Outcome, ParameterValue, WireFloat
 
 MOST_PATHS = 8
+
+FIRST_TRIALS = 200
+"""Trials of a study, its first ones, among which `telling_trials` looks."""
 
 MOST_EVALUATIONS = 20_000
 """Gradient evaluations of all paths together, at most: longer ones are cut, each to an equal share."""
@@ -131,6 +135,36 @@ def of_study(
     return LandscapeView(**_view(objective, choice, wanted, resolution)[0])
 
 
+def telling_trials(database: Database, name: str) -> list[int]:
+    """Trials whose descents side by side show what the rate does: the best, and up to one of each that went wrong.
+
+    Of those that creep it is the slowest, of those that swing the fastest, of those that diverge the slowest, among the
+    first trials of the study: those look far apart. Where there are none of these and no best one, the first finished.
+
+    Raises:
+        StudyNotFound: there is none.
+        ReadOnlyStudy, ExternalStudy: the service cannot evaluate the study's objective.
+        NoResult: no trial is finished.
+    """
+
+    def work(connection: Connection) -> list[int]:
+        study, _ = _registered(connection, name)
+        best = trials.best(connection, study.id, study.directions[0]) if len(study.directions) == 1 else None
+        first = trials.page(connection, study.id, states=None, updated_after=None, after=None, size=FIRST_TRIALS)
+        found = [one for one in first if one.steps_run and {"learning_rate", "steps"} <= one.parameters.keys()]
+        found.sort(key=lambda one: float(one.parameters["learning_rate"]))
+        creeping = [one for one in found if one.verdict == Name.TOO_SLOW]
+        swinging = [one for one in found if one.verdict in {Name.OSCILLATING, Name.PLATEAUED}]
+        diverging = [one for one in found if one.verdict == Name.DIVERGED]
+        chosen = [best, *creeping[:1], *swinging[-1:], *diverging[:1]] if best else found[:1]
+        numbers = [one.number for one in chosen if one is not None]
+        if not numbers:
+            raise NoResult(f"study {study.name!r} has no finished trial to look at")
+        return list(dict.fromkeys(numbers))
+
+    return database.read(work)
+
+
 def preview(
     choice: ObjectiveChoice,
     rates: Sequence[float] | None,
@@ -226,13 +260,19 @@ def _limit(objective: Objective, initial_seed: int, method: Method) -> tuple[flo
     return stability.limit(method.update_rule, method.settings, curvature), spent
 
 
-def _chosen(
-    connection: Connection, *, name: str, numbers: Sequence[int] | None
-) -> tuple[ObjectiveChoice, list[TrialRecord]]:
+def _registered(connection: Connection, name: str) -> tuple[StudyRecord, ObjectiveChoice]:
+    """A study whose objective the service can evaluate, and that objective."""
     study = studies.get(connection, name)
     choice = definition_of(study).objective
     if choice is None:
         raise ExternalStudy(f"study {study.name!r} has no registered objective: only who trains it can evaluate it")
+    return study, choice
+
+
+def _chosen(
+    connection: Connection, *, name: str, numbers: Sequence[int] | None
+) -> tuple[ObjectiveChoice, list[TrialRecord]]:
+    study, choice = _registered(connection, name)
     if numbers is None:
         best = trials.best(connection, study.id, study.directions[0]) if len(study.directions) == 1 else None
         if best is None:

@@ -188,6 +188,10 @@ class _Height:
         positive = [loss for loss in finite if loss > 0]
         return cls(min(positive) if positive and min(finite) >= 0 else None)
 
+    def exactly(self, loss: float) -> float | None:
+        """The height, None where the logarithm has none."""
+        return loss if self.floor is None else math.log10(loss) if loss > 0 else None
+
     def __call__(self, loss: float) -> float | None:
         """The height, None of what is not finite."""
         if not math.isfinite(loss):
@@ -265,6 +269,9 @@ def _said(path: LandscapePath, gone: bool) -> str:
         "too_slow": "It creeps, and is not there yet.",
         "converged": "It walks down, and settles.",
         "improving": "It is on its way down.",
+        "plateaued": "It falls no more.",
+        "oscillating": "It jumps about.",
+        "diverged": "It ends above where it began.",
     }.get(path.verdict or "", "")
 
 
@@ -385,9 +392,9 @@ def _surface(view: LandscapeView, height: _Height) -> dict[str, Any]:
         "scene": {
             "xaxis": {"title": {"text": view.axes[0].label, "font": small}, "nticks": 4, "tickfont": small},
             "yaxis": {"title": {"text": view.axes[1].label, "font": small}, "nticks": 4, "tickfont": small},
-            "zaxis": {"title": {"text": "loss", "font": small}, "showticklabels": False},
+            "zaxis": {"title": {"text": ""}, "showticklabels": False},
             "aspectratio": {"x": 1, "y": 1, "z": 0.65},
-            "camera": {"eye": {"x": 1.45, "y": -1.5, "z": 1.2}, "center": {"x": 0, "y": 0, "z": -0.1}},
+            "camera": {"eye": {"x": 1.2, "y": -1.25, "z": 1.05}, "center": {"x": 0, "y": 0, "z": -0.2}},
         },
         "showlegend": False,
         "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
@@ -408,7 +415,14 @@ def _ticks(height: _Height, low: float, high: float) -> dict[str, Any]:
         marks = [mark for mark in marks if low <= mark <= high]
     if len(marks) < 2:
         marks = [low + share * (high - low) for share in (0.1, 0.5, 0.9)]
-    return {"tickvals": marks, "ticktext": [number(float(f"{10**mark:.3g}")) for mark in marks]}
+    return {"tickvals": marks, "ticktext": [_power(mark) for mark in marks]}
+
+
+def _power(mark: float) -> str:
+    """A loss by its logarithm, short: far from 1 as a power, in the mark-up that Plotly reads."""
+    if mark == round(mark) and not -3 < mark < 4:
+        return f"10<sup>{number(float(round(mark)))}</sup>"
+    return number(float(f"{10**mark:.3g}"))
 
 
 def _range(heights: Sequence[float], highest: float = math.inf) -> tuple[float, float]:
@@ -432,8 +446,7 @@ def _curve_layout(paths: Sequence[LandscapePath], view: LandscapeView, height: _
         "yaxis": {"title": {"text": "loss"}, "range": [low, high], **_ticks(height, low, high)},
         "showlegend": False,
     }
-    known = None if view.minimum is None or view.minimum.loss is None else view.minimum.loss
-    at = None if known is None or (height.floor is not None and known <= 0) else height(known)
+    at = None if view.minimum is None or view.minimum.loss is None else height.exactly(view.minimum.loss)
     if at is not None and low <= at <= high:
         line = {"color": "var(--faint)", "width": 1, "dash": "dot"}
         layout["shapes"] = [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": at, "y1": at, "line": line}]

@@ -84,8 +84,8 @@ def _of_objective(name: str, question: Question) -> bytes:
 def of_study(
     study: StudyAddress, query: Annotated[LandscapeQuery, Query()], database: OfDatabase, request: Request
 ) -> Response:
-    """Descents of a study's trials; the best one's, where none are named."""
-    numbers = cast("list[int] | None", query.trials)
+    """Descents of a study's trials; where none are named, of the best one beside those that went wrong."""
+    numbers = cast("list[int] | None", query.trials) or landscape.telling_trials(database, study)
     view = landscape.of_study(database, study, numbers=numbers, resolution=query.resolution)
     addresses = [f"/studies/{study}/trials/{path.number}" for path in view.paths]
     return compressed(request, _json(descents(view, addresses).document()), "application/json")

@@ -36,7 +36,7 @@ function hasWebGL() {
 }
 
 /** Room around a picture for its axes, so that what lies over it knows where it is. */
-const MARGIN = { l: 52, r: 8, t: 8, b: 46 };
+const MARGIN = { l: 62, r: 8, t: 8, b: 46 };
 
 /**
  * What moves over a picture, in the picture's own coordinates: a line so far, a mark where it is, an arrow where it has

@@ -95,9 +95,19 @@ function ask() {
   timer = setTimeout(load, Math.max(0, last + EVERY - performance.now()));
 }
 
+/** Whether the browser itself sees what is wrong, which is then said and not asked. */
+function invalid() {
+  const control = form.querySelector("input:invalid, select:invalid");
+  if (!control) return false;
+  const name = control.name || control.id;
+  refuse({ detail: `${name.replaceAll("_", " ")}: ${control.validationMessage}`, errors: [{ field: name }] });
+  return true;
+}
+
 async function load() {
   last = performance.now();
   request?.abort();
+  if (invalid()) return;
   const mine = (request = new AbortController());
   const question = { rate: rateNow(), steps: stepsNow(), update_rule: rule.value, picture: "false" };
   if (!momentum.disabled && momentum.value) question.momentum = momentum.value;
@@ -208,6 +218,7 @@ rule.addEventListener("change", () => {
 form.querySelector("[data-settings]").addEventListener("change", () => {
   seen = null;
   ask();
+  if (form.querySelector(":invalid")) return;
   const url = address({});
   picture.setAttribute("src", url.pathname + url.search);
 });
