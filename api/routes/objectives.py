@@ -147,7 +147,7 @@ def preview(name: Annotated[str, Path(description="The objective's name.")], tri
     """A few short descents at chosen rates, and the loss surface around them. Nothing is stored.
 
     It takes at most so many gradient evaluations: the rates times (steps + 1), and the points of the grid; 100 for the
-    limit, where the curvature is not known; and without rates 50 times (steps + 1) to find some.
+    limit, where the curvature is not known; and without rates 40 times (steps + 1) to find some.
     """
     choice = ObjectiveChoice(
         name=name, settings=objectives.resolve_settings(name, tried.settings), initial_seed=tried.initial_seed

@@ -12,7 +12,7 @@ from typing import Any
 
 from api.dashboard.format import number
 from api.dashboard.signs import sign
-from tuner.service.landscape import LandscapePath, LandscapeView, ObjectivePreview
+from tuner.service.landscape import LandscapeAxis, LandscapePath, LandscapeView, ObjectivePreview
 
 Point = tuple[float, ...]
 """In one dimension (x, height), in two (x, y, height)."""
@@ -303,61 +303,67 @@ def _left(
     }
 
 
-def _axis(label: str, explained: float | None) -> str:
-    return label if explained is None else f"{label} ({100 * explained:.2g} % of the way)"
+def _title(axis: LandscapeAxis) -> str:
+    return axis.label if axis.explained is None else f"{axis.label} ({100 * axis.explained:.2g} % of the way)"
 
 
 def _ground(view: LandscapeView, height: _Height) -> dict[str, Any]:
     """The landscape as a contour; of one parameter, as a curve."""
-    axes = [_axis(axis.label, axis.explained) for axis in view.axes]
     heights = [[height(value) for value in row] for row in view.values]
-    shown = [[number(float(f"{value:.3g}")) for value in row] for row in view.values]
-    ranges = [[axis.values[0], axis.values[-1]] for axis in view.axes]
-    if len(axes) == 1:
-        low, high = _range([value for value in heights[0] if value is not None])
-        trace: dict[str, Any] = {
-            "type": "scatter",
-            "mode": "lines",
-            "x": view.axes[0].values,
-            "y": heights[0],
-            "line": {"color": "var(--accent)", "width": 1.5},
-            "hoverinfo": "skip",
-        }
-        layout = {
-            "xaxis": {"title": {"text": axes[0]}, "range": ranges[0]},
-            "yaxis": {"title": {"text": "loss"}, "range": [low, high], **_ticks(height, low, high)},
-            "showlegend": False,
-        }
-        return {"data": [trace], "layout": layout}
-    trace = {
+    if len(view.axes) == 1:
+        return _line(view.axes[0], heights[0], height)
+    axes = list(zip("xy", view.axes, strict=True))
+    trace: dict[str, Any] = {
         "type": "contour",
-        "x": view.axes[0].values,
-        "y": view.axes[1].values,
+        **{name: axis.values for name, axis in axes},
         "z": heights,
-        "text": shown,
+        "text": [[number(float(f"{value:.3g}")) for value in row] for row in view.values],
         "colorscale": COLORS,
         "showscale": False,
         "ncontours": 24,
         "contours": {"coloring": "heatmap"},
         "line": {"color": "var(--landscape-line)", "width": 0.7},
         "hovertemplate": "<br>".join(
-            [f"{view.axes[0].label} %{{x:.3g}}", f"{view.axes[1].label} %{{y:.3g}}", "loss %{text}<extra></extra>"]
+            [*(f"{axis.label} %{{{name}:.3g}}" for name, axis in axes), "loss %{text}<extra></extra>"]
         ),
     }
+    layout: dict[str, Any] = {
+        f"{name}axis": {
+            "title": {"text": _title(axis), "font": {"size": 12}},
+            "range": [axis.values[0], axis.values[-1]],
+            "nticks": 5,
+            "showgrid": False,
+            "zeroline": False,
+        }
+        for name, axis in axes
+    }
+    return {"data": [trace, *_minimum(view)], "layout": layout | {"showlegend": False}}
+
+
+def _line(axis: LandscapeAxis, heights: Sequence[float | None], height: _Height) -> dict[str, Any]:
+    low, high = _range([value for value in heights if value is not None])
+    trace = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": axis.values,
+        "y": heights,
+        "line": {"color": "var(--accent)", "width": 1.5},
+        "hoverinfo": "skip",
+    }
     layout = {
-        "xaxis": {"title": {"text": axes[0]}, "range": ranges[0], "nticks": 5, "showgrid": False, "zeroline": False},
-        "yaxis": {"title": {"text": axes[1]}, "range": ranges[1], "nticks": 5, "showgrid": False, "zeroline": False},
+        "xaxis": {"title": {"text": _title(axis)}, "range": [axis.values[0], axis.values[-1]]},
+        "yaxis": {"title": {"text": "loss"}, "range": [low, high], **_ticks(height, low, high)},
         "showlegend": False,
     }
-    return {"data": [trace, *_minimum(view, ranges)], "layout": layout}
+    return {"data": [trace], "layout": layout}
 
 
-def _minimum(view: LandscapeView, ranges: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
+def _minimum(view: LandscapeView) -> list[dict[str, Any]]:
     """The known minimum as a mark, where it is in the picture."""
     known = view.minimum
     if known is None or known.coordinates is None:
         return []
-    if not all(low <= value <= high for value, (low, high) in zip(known.coordinates, ranges, strict=True)):
+    if not _inside(tuple(known.coordinates), [(axis.values[0], axis.values[-1]) for axis in view.axes]):
         return []
     projected = ", seen from here" if view.axes[0].explained is not None else ""
     loss = "" if known.loss is None else f": loss {number(known.loss)}"

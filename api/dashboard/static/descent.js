@@ -10,7 +10,7 @@ import { CONFIG, onTheme, plotly, themed } from "./plot.js";
 
 const PLAYED_IN = 8000;
 const FASTEST = 60;
-const SPEEDS = [["0.25", "¼ speed"], ["0.5", "½ speed"], ["1", "Normal speed"], ["3", "3× speed"]];
+const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["3", "3 ×"]];
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -351,9 +351,9 @@ class TunerDescent extends HTMLElement {
     const speed = made("select");
     speed.setAttribute("aria-label", "Speed");
     for (const [value, text] of SPEEDS) speed.append(new Option(text, value, value === "1", value === "1"));
-    const view = button("", "Show in 3-D");
+    const view = button("Show in 3-D", "3-D");
     view.hidden = true;
-    bar.append(play, back, forward, slider, step, speed, view);
+    bar.append(play, back, forward, speed, view, slider, step);
 
     const stage = made("div", "descent-stage");
     stage.tabIndex = 0;
@@ -397,6 +397,14 @@ class TunerDescent extends HTMLElement {
     this.seek(this.#frame + by);
   }
 
+  /** Say which of the two is shown, and which the button leads to. */
+  #seen(solid) {
+    const { view } = this.#parts;
+    this.#solid = solid;
+    view.textContent = solid ? "2-D" : "3-D";
+    view.setAttribute("aria-label", solid ? "Show in 2-D, as a contour" : "Show in 3-D");
+  }
+
   /** Between the contour and the surface. */
   async #turn() {
     if (!this.#solid && !hasWebGL()) {
@@ -406,8 +414,7 @@ class TunerDescent extends HTMLElement {
       return;
     }
     this.pause();
-    this.#solid = !this.#solid;
-    this.#parts.view.textContent = this.#solid ? "Show as a contour" : "Show in 3-D";
+    this.#seen(!this.#solid);
     for (const panel of this.#panels) this.#Plotly.purge(panel.ground);
     await this.#redraw();
   }
@@ -476,7 +483,7 @@ class TunerDescent extends HTMLElement {
     stage.replaceChildren(...this.#panels.map((panel) => panel.element));
     slider.max = String(this.#last);
     view.hidden = !shown.surface;
-    if (!shown.surface) this.#solid = false;
+    if (!shown.surface && this.#solid) this.#seen(false);
     note.textContent = shown.note;
     summary.textContent = shown.summary;
     this.#legend(shown);

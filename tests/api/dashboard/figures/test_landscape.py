@@ -148,7 +148,7 @@ def test_a_landscape_is_drawn_by_the_logarithm_with_its_minimum() -> None:
     np.testing.assert_allclose(10 ** np.array(contour["z"]), found.values, rtol=2e-4)
     assert contour["type"] == "contour"
     assert [minimum["x"][0], minimum["y"][0]] == pytest.approx([0.1, 0.5], abs=0.02)
-    assert shown.ground["layout"]["xaxis"]["title"] == {"text": "w"}
+    assert shown.ground["layout"]["xaxis"]["title"]["text"] == "w"
     assert shown.ground["layout"]["yaxis"]["range"] == [found.axes[1].values[0], found.axes[1].values[-1]]
     assert shown.surface is not None
     assert shown.surface["data"][0]["z"] == contour["z"]
