@@ -4,12 +4,44 @@ from typing import Any
 from xml.etree import ElementTree
 
 import httpx
+import numpy as np
 import pytest
 
+from tests.api.dashboard.test_pages import page
 from tests.api.requests import external, fields, problem, registered, strict
+from tuner.objectives import Array, register, registry
 
 ONE_BACKEND = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 JSON = {"Accept": "application/json"}
+
+
+class Steep:
+    """A slope that goes <script>alert(1)</script> down for ever.
+
+    With ``depth < 0`` it goes up::
+
+        f(x) = -x_1 <b>
+    """
+
+    dimension = 2
+    names = ("<i>", "b&")
+
+    def __init__(self, depth: float) -> None:
+        self.depth = depth
+
+    def initial_parameters(self, seed: int) -> Array:
+        return np.zeros(2)
+
+    def value_and_gradient(self, parameters: Array) -> tuple[Array, Array]:
+        return -self.depth * parameters[:, 0], np.full_like(parameters, -self.depth) * [1, 0]
+
+
+@pytest.fixture
+def steep(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A user's objective, which needs a setting."""
+    monkeypatch.setattr(registry, "_types", dict(registry._types))
+    register("steep")(Steep)
+    return "steep"
 
 
 @ONE_BACKEND
@@ -131,3 +163,30 @@ def test_an_external_study_has_no_descents(client: httpx.Client) -> None:
     client.post("/v1/studies", json=external())
     refused: Any = problem(client.get("/studies/resnet/descents?trials=0", headers=JSON))
     assert refused["code"] == "external_study"
+
+
+@ONE_BACKEND
+def test_a_users_objective_is_shown_as_it_is_written(client: httpx.Client, steep: str) -> None:
+    text = page(client, f"/objectives/{steep}")
+    assert "goes <script>alert(1)</script> down" in text
+    assert "f(x) = −x 1 <b>" in text  # noqa: RUF001
+    assert "<script>alert" not in client.get(f"/objectives/{steep}").text
+    assert "goes <script>alert(1)</script> down" in page(client, "/objectives")
+
+
+@ONE_BACKEND
+def test_an_objective_that_needs_a_setting_says_so_and_is_not_played(client: httpx.Client, steep: str) -> None:
+    source = client.get(f"/objectives/{steep}").text
+    assert "settings.depth" in source
+    assert "tuner-descent" not in source
+    assert "<path" not in client.get(f"/objectives/{steep}/picture.svg").text
+    assert fields(client.get(f"/objectives/{steep}/descents", headers=JSON)) == ["settings.depth"]
+
+
+@ONE_BACKEND
+def test_where_nothing_bounds_the_rate_one_has_to_be_named(client: httpx.Client, steep: str) -> None:
+    query = {"settings": '{"depth": 1.0}'}
+    assert fields(client.get(f"/objectives/{steep}/descents", params=query, headers=JSON)) == ["learning_rates"]
+    shown = strict(client.get(f"/objectives/{steep}/descents", params={**query, "rate": "0.1"}, headers=JSON))
+    assert (shown["limit"], shown["logarithmic"]) == (None, False)
+    assert shown["ground"]["layout"]["xaxis"]["title"]["text"] == "<i>"
