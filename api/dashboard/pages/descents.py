@@ -14,12 +14,14 @@ from api.routes.analyses import LandscapeQuery
 from api.serving import OfDatabase, StudyAddress
 from tuner import objectives
 from tuner.definition import ObjectiveChoice
-from tuner.errors import InvalidInput
+from tuner.errors import InvalidInput, NoResult
 from tuner.service import landscape
 from tuner.service.resolution import LARGEST_RATE
 from tuner.strict import RegisteredName, Seed
 
 router = APIRouter(include_in_schema=False)
+
+JSON = "application/json"
 
 KEPT = 32
 """Answers that are kept: the same question has the same answer, and a landscape may take a second."""
@@ -57,7 +59,7 @@ class Question(BaseModel):
 @router.get("/objectives/{name}/descents")
 def of_objective(name: Annotated[str, Path()], question: Annotated[Question, Query()], request: Request) -> Response:
     """Descents of a registered objective."""
-    return compressed(request, _of_objective(name, question), "application/json")
+    return compressed(request, _of_objective(name, question), JSON)
 
 
 @lru_cache(maxsize=KEPT)
@@ -84,11 +86,17 @@ def _of_objective(name: str, question: Question) -> bytes:
 def of_study(
     study: StudyAddress, query: Annotated[LandscapeQuery, Query()], database: OfDatabase, request: Request
 ) -> Response:
-    """Descents of a study's trials; where none are named, of the best one beside those that went wrong."""
-    numbers = cast("list[int] | None", query.trials) or landscape.telling_trials(database, study)
+    """Descents of a study's trials; where none are named, of the best one beside those that went wrong.
+
+    While there is none to choose it is ``{"empty": why}``, as of a chart.
+    """
+    try:
+        numbers = cast("list[int] | None", query.trials) or landscape.telling_trials(database, study)
+    except NoResult:
+        return compressed(request, _json({"empty": "No trial is finished yet: its descent will be here."}), JSON)
     view = landscape.of_study(database, study, numbers=numbers, resolution=query.resolution)
     addresses = [f"/studies/{study}/trials/{path.number}" for path in view.paths]
-    return compressed(request, _json(descents(view, addresses).document()), "application/json")
+    return compressed(request, _json(descents(view, addresses).document()), JSON)
 
 
 def _json(document: dict[str, Any]) -> bytes:

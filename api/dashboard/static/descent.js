@@ -10,6 +10,7 @@ import { CONFIG, onTheme, plotly, themed } from "./plot.js";
 
 const PLAYED_IN = 8000;
 const FASTEST = 60;
+const AGAIN = 5000;
 const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["3", "3 ×"]];
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -262,6 +263,8 @@ class TunerDescent extends HTMLElement {
   #solid = false;
   #inView = false;
   #stale = true;
+  #over = false;
+  #asked = -Infinity;
   #request = null;
   #gone = null;
   #parts = null;
@@ -277,6 +280,7 @@ class TunerDescent extends HTMLElement {
     seen.observe(this);
     this.#gone.signal.addEventListener("abort", () => seen.disconnect());
     onTheme(() => this.#redraw(), this.#gone.signal);
+    document.addEventListener("tuner:change", (event) => this.#changed(event.detail), { signal: this.#gone.signal });
   }
 
   disconnectedCallback() {
@@ -288,6 +292,16 @@ class TunerDescent extends HTMLElement {
   }
 
   attributeChangedCallback() {
+    this.#stale = true;
+    if (this.#inView) this.#load();
+  }
+
+  /** Something of the study has changed: which trials are shown is looked at again while there are none, and at its end. */
+  #changed(study) {
+    const over = study?.state !== undefined && study.state !== "active";
+    const due = over ? !this.#over : !this.#shown && performance.now() > this.#asked + AGAIN;
+    if (!due) return;
+    this.#over = over;
     this.#stale = true;
     if (this.#inView) this.#load();
   }
@@ -425,6 +439,7 @@ class TunerDescent extends HTMLElement {
 
   async #load() {
     this.#stale = false;
+    this.#asked = performance.now();
     this.#request?.abort();
     const request = (this.#request = new AbortController());
     this.pause();
@@ -437,9 +452,9 @@ class TunerDescent extends HTMLElement {
       ]);
       const answer = await response.json();
       if (request.signal.aborted) return;
-      if (!response.ok) {
+      if (!response.ok || answer.empty !== undefined) {
         this.#clear();
-        this.#say(answer.detail);
+        this.#say(answer.empty ?? answer.detail);
         return;
       }
       this.#Plotly = Plotly;
