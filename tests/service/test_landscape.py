@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.service.definitions import external
@@ -208,3 +209,15 @@ def test_the_trials_that_tell_are_the_best_and_those_that_went_wrong(database: D
 def test_where_all_diverged_one_of_them_tells(database: Database) -> None:
     searched(database, search_space=fixed(10.0, 200), budget={"trials": 2})
     assert landscape.telling_trials(database, "line-fit") == [0]
+
+
+@pytest.mark.parametrize("curvature", [0.0, 1e-320, math.nan])
+def test_a_limit_or_a_minimum_that_is_no_number_is_not_known(curvature: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = objectives.create("quadratic", {"dimension": 2})
+    monkeypatch.setattr(made, "curvature", (curvature, curvature))
+    monkeypatch.setattr(made, "optimum", np.full(2, np.nan))
+    monkeypatch.setattr(type(made), "minimum", math.nan)
+    monkeypatch.setattr(objectives, "create", lambda *_: made)
+    choice = ObjectiveChoice(name="quadratic")
+    view = landscape.preview(choice, [0.1], steps=2, method={"update_rule": "gradient_descent"}, resolution=2)
+    assert (view.limit, view.minimum) == (None, None)

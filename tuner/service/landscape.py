@@ -5,6 +5,7 @@ evaluation of the objective. What that takes is counted and said, and charged to
 search may spend, and looking at it must not end it. It is bounded by `MOST_EVALUATIONS` and the resolution.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -257,7 +258,9 @@ def _limit(objective: Objective, initial_seed: int, method: Method) -> tuple[flo
         if measured.largest is None:
             return None, spent
         curvature = measured.largest
-    return stability.limit(method.update_rule, method.settings, curvature), spent
+    limit = stability.limit(method.update_rule, method.settings, curvature)
+    # Of a curvature next to nothing it is beyond every number.
+    return limit if limit is not None and math.isfinite(limit) else None, spent
 
 
 def _registered(connection: Connection, name: str) -> tuple[StudyRecord, ObjectiveChoice]:
@@ -332,10 +335,10 @@ def _view(
 
 
 def _minimum(objective: Objective, drawn: Landscape) -> LandscapeMinimum | None:
-    loss = float(objective.minimum) if isinstance(objective, KnownMinimum) else None
-    if loss is None and drawn.optimum is None:
-        return None
-    return LandscapeMinimum(loss=loss, coordinates=None if drawn.optimum is None else drawn.optimum.tolist())
+    loss = float(objective.minimum) if isinstance(objective, KnownMinimum) else math.nan
+    coordinates = None if drawn.optimum is None or not np.isfinite(drawn.optimum).all() else drawn.optimum.tolist()
+    known = math.isfinite(loss)
+    return LandscapeMinimum(loss=loss if known else None, coordinates=coordinates) if known or coordinates else None
 
 
 def _follow(

@@ -8,6 +8,10 @@ let loading = null;
 /** Plotly, loaded when a picture first asks for it. */
 export function plotly() {
   loading ??= new Promise((resolve, reject) => {
+    if (globalThis.Plotly) {
+      resolve(globalThis.Plotly);
+      return;
+    }
     const script = document.createElement("script");
     script.src = document.querySelector('meta[name="plotly"]').content;
     script.addEventListener("load", () => resolve(globalThis.Plotly));
