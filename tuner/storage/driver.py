@@ -4,7 +4,7 @@ SQLAlchemy makes such a statement, once. To run it and to wrap its rows takes SQ
 for both, so that is left to the driver. Errors are raised as SQLAlchemy raises them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,16 @@ class Prepared:
         return [
             tuple([value if make is None else make(value) for make, value in zip(processors, row, strict=True)])
             for row in found
+        ]
+
+    def columns(self, connection: Connection, values: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """All rows, column by column: for those so many that a row each would take longer than reading them."""
+        found = list(zip(*self.execute(connection, values).fetchall(), strict=True))
+        processors = self._made[connection.dialect.name].processors
+        if not found:
+            return [() for _ in processors]
+        return [
+            column if make is None else list(map(make, column)) for make, column in zip(processors, found, strict=True)
         ]
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> Any:

@@ -1,0 +1,238 @@
+"""A study's trials as columns, one number each: what is drawn, counted and compared of a hundred thousand at once.
+
+Rows are read through the driver and made into arrays, column by column. What was read of a study is remembered by its
+sequence: the next look reads the trials that were written since, and nothing else.
+"""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, Text, bindparam, select, type_coerce
+
+from tuner.storage.driver import Prepared
+from tuner.storage.studies import StudyRecord
+from tuner.storage.tables import trial as table
+from tuner.trial import decode_float
+
+REMEMBERED_CELLS = 20_000_000
+"""Numbers that are remembered of all studies together, of those that were looked at last: some 160 MB."""
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Trials by number, each array of shape (n,).
+
+    value: what the trial is ranked by, or, where trials are not ranked, its value of the first metric; NaN where it has
+    none or it is not finite. best_value: the best that its present attempt has reported. verdict: "" where there is
+    none. steps_run: NaN where it is not known. started_at, finished_at: seconds since 1970, UTC; NaN where it has not.
+    parameters: by name, those that are numbers; NaN where a trial's is none.
+    """
+
+    number: Integers
+    state: NDArray[np.str_]
+    verdict: NDArray[np.str_]
+    excluded: NDArray[np.bool_]
+    value: Floats
+    best_value: Floats
+    steps_run: Floats
+    gradient_evaluations: Integers
+    started_at: Floats
+    finished_at: Floats
+    sequence: Integers
+    parameters: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    def of(self, parameter: str) -> Floats:
+        """A parameter's column; all NaN where no trial has a number of that name."""
+        found = self.parameters.get(parameter)
+        return np.full(len(self), np.nan) if found is None else found
+
+    def at(self, places: NDArray[Any]) -> "Points":
+        """Some of the trials: by a mask, or by their places."""
+        columns = {name: getattr(self, name)[places] for name in _COLUMNS}
+        return Points(**columns, parameters={name: column[places] for name, column in self.parameters.items()})
+
+    def updated(self, others: "Points") -> "Points":
+        """These with those of others, which replace the ones of the same numbers."""
+        if not len(others):
+            return self
+        kept = self.at(~np.isin(self.number, others.number))
+        order = np.argsort(np.concatenate([kept.number, others.number]), kind="stable")
+        columns = {name: np.concatenate([getattr(kept, name), getattr(others, name)])[order] for name in _COLUMNS}
+        names = dict.fromkeys([*kept.parameters, *others.parameters])
+        both = {name: np.concatenate([kept.of(name), others.of(name)])[order] for name in names}
+        return Points(**columns, parameters=both)
+
+
+_COLUMNS = [field.name for field in fields(Points) if field.name != "parameters"]
+
+
+def _statement(_: str) -> Any:
+    columns = [
+        table.c.number,
+        table.c.state,
+        table.c.verdict,
+        table.c.excluded,
+        table.c.objective_value,
+        # Documents as text: all of a column are parsed at once.
+        type_coerce(table.c["values"], Text),
+        table.c.best_value,
+        table.c.steps_run,
+        table.c.gradient_evaluations,
+        table.c.started_at,
+        table.c.finished_at,
+        table.c.sequence,
+        type_coerce(table.c.parameters, Text),
+    ]
+    return select(*columns).where(
+        table.c.study_id == bindparam("of_study"), table.c.sequence > bindparam("after_sequence")
+    )
+
+
+_SINCE = Prepared(_statement)
+
+EVERYTHING = -1
+"""A sequence before all others."""
+
+
+def read(connection: Connection, study: StudyRecord) -> Points:
+    """All trials of a study, as they are in this transaction's snapshot, in which its record was read."""
+    memory = _memory_of(connection.engine)
+    with memory.study(study.id) as kept:
+        # A restored database may have gone back.
+        known = kept.points if kept.points is not None and kept.sequence <= study.sequence else None
+        if known is None:
+            points = since(connection, study, EVERYTHING)
+        elif kept.sequence < study.sequence:
+            points = known.updated(since(connection, study, kept.sequence))
+        else:
+            points = known
+        kept.points, kept.sequence = points, study.sequence
+    memory.forget_oldest()
+    return points
+
+
+def since(connection: Connection, study: StudyRecord, sequence: int) -> Points:
+    """The trials of a study that were written after a sequence."""
+    columns = _SINCE.columns(connection, {"of_study": study.id, "after_sequence": sequence})
+    number, state, verdict, excluded, ranked, values, best, steps, evaluations, started, finished, at, parameters = (
+        columns
+    )
+    order = np.argsort(np.array(number, dtype=np.int64), kind="stable")
+    value = _floats(ranked) if len(study.directions) == 1 else _told(values, study.curve_metric)
+
+    def text(column: Sequence[str | None]) -> NDArray[np.str_]:
+        return np.array([one or "" for one in column], dtype=np.str_)[order]
+
+    return Points(
+        number=np.array(number, dtype=np.int64)[order],
+        state=text(state),
+        verdict=text(verdict),
+        excluded=np.array(excluded, dtype=np.bool_)[order],
+        value=value[order],
+        best_value=_floats(best)[order],
+        steps_run=_floats(steps)[order],
+        gradient_evaluations=np.array(evaluations, dtype=np.int64)[order],
+        started_at=_seconds(started)[order],
+        finished_at=_seconds(finished)[order],
+        sequence=np.array(at, dtype=np.int64)[order],
+        parameters={name: column[order] for name, column in _numbers(_documents(parameters)).items()},
+    )
+
+
+def _documents(column: Sequence[str | None]) -> list[Any]:
+    found: list[Any] = json.loads(f"[{','.join(one or 'null' for one in column)}]")
+    return found
+
+
+def _told(values: Sequence[str | None], metric: str) -> Floats:
+    """The finite values of a metric."""
+    told = _floats([decode_float((one or {}).get(metric)) for one in _documents(values)])
+    return np.where(np.isfinite(told), told, np.nan)
+
+
+def _numbers(documents: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
+    """The parameters that are numbers, in the order in which they first appear."""
+    found = {}
+    for name in dict.fromkeys(name for document in documents for name in document):
+        column = [document.get(name) for document in documents]
+        if not set(map(type, column)) <= {int, float, type(None)}:
+            column = [one if type(one) in {int, float} else None for one in column]
+        numbers = _floats(column)
+        if not np.isnan(numbers).all():
+            found[name] = numbers
+    return found
+
+
+def _floats(column: Sequence[Any]) -> Floats:
+    """None is NaN."""
+    return np.array(column, dtype=np.float64)
+
+
+def _seconds(column: Sequence[Any]) -> Floats:
+    return np.array([np.nan if moment is None else moment.timestamp() for moment in column], dtype=np.float64)
+
+
+class _Kept:
+    """What is remembered of one study. Who looks waits for who reads, so that the same is not read twice."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.points: Points | None = None
+        self.sequence = EVERYTHING
+
+    def __enter__(self) -> "_Kept":
+        self.lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+    @property
+    def cells(self) -> int:
+        """How many numbers it holds."""
+        points = self.points
+        return 0 if points is None else len(points) * (len(_COLUMNS) + len(points.parameters))
+
+
+class _Memory:
+    """What is remembered of the studies of one database, those that were looked at last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._studies: OrderedDict[int, _Kept] = OrderedDict()
+
+    def study(self, study_id: int) -> _Kept:
+        """What is remembered of a study."""
+        with self._lock:
+            kept = self._studies.setdefault(study_id, _Kept())
+            self._studies.move_to_end(study_id)
+            return kept
+
+    def forget_oldest(self) -> None:
+        """Keep the bound; the study that was looked at last stays."""
+        with self._lock:
+            cells = sum(kept.cells for kept in self._studies.values())
+            while cells > REMEMBERED_CELLS and len(self._studies) > 1:
+                cells -= self._studies.popitem(last=False)[1].cells
+
+
+_lock = threading.Lock()
+_memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
+
+
+def _memory_of(engine: Engine) -> _Memory:
+    with _lock:
+        return _memories.setdefault(engine, _Memory())
