@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Text, bindparam, select, type_coerce
+from sqlalchemy import Connection, Double, Engine, Text, bindparam, cast, extract, select, type_coerce
 
 from tuner.storage.driver import Prepared
 from tuner.storage.studies import StudyRecord
@@ -34,7 +34,7 @@ class Points:
 
     value: what the trial is ranked by, or, where trials are not ranked, its value of the first metric; NaN where it has
     none or it is not finite. best_value: the best that its present attempt has reported. verdict: "" where there is
-    none. steps_run: NaN where it is not known. started_at, finished_at: seconds since 1970, UTC; NaN where it has not.
+    none. steps_run: NaN where it is not known. finished_at: seconds since 1970, UTC; NaN where it has not.
     parameters: by name, those that are numbers; NaN where a trial's is none.
     """
 
@@ -46,7 +46,6 @@ class Points:
     best_value: Floats
     steps_run: Floats
     gradient_evaluations: Integers
-    started_at: Floats
     finished_at: Floats
     sequence: Integers
     parameters: Mapping[str, Floats]
@@ -79,7 +78,7 @@ class Points:
 _COLUMNS = [field.name for field in fields(Points) if field.name != "parameters"]
 
 
-def _statement(_: str) -> Any:
+def _statement(dialect: str) -> Any:
     columns = [
         table.c.number,
         table.c.state,
@@ -91,8 +90,10 @@ def _statement(_: str) -> Any:
         table.c.best_value,
         table.c.steps_run,
         table.c.gradient_evaluations,
-        table.c.started_at,
-        table.c.finished_at,
+        # As text too, or as a number: a time object each would take longer than all the rest.
+        type_coerce(table.c.finished_at, Text)
+        if dialect == "sqlite"
+        else cast(extract("epoch", table.c.finished_at), Double),
         table.c.sequence,
         type_coerce(table.c.parameters, Text),
     ]
@@ -127,9 +128,7 @@ def read(connection: Connection, study: StudyRecord) -> Points:
 def since(connection: Connection, study: StudyRecord, sequence: int) -> Points:
     """The trials of a study that were written after a sequence."""
     columns = _SINCE.columns(connection, {"of_study": study.id, "after_sequence": sequence})
-    number, state, verdict, excluded, ranked, values, best, steps, evaluations, started, finished, at, parameters = (
-        columns
-    )
+    number, state, verdict, excluded, ranked, values, best, steps, evaluations, finished, at, parameters = columns
     order = np.argsort(np.array(number, dtype=np.int64), kind="stable")
     value = _floats(ranked) if len(study.directions) == 1 else _told(values, study.curve_metric)
 
@@ -145,7 +144,6 @@ def since(connection: Connection, study: StudyRecord, sequence: int) -> Points:
         best_value=_floats(best)[order],
         steps_run=_floats(steps)[order],
         gradient_evaluations=np.array(evaluations, dtype=np.int64)[order],
-        started_at=_seconds(started)[order],
         finished_at=_seconds(finished)[order],
         sequence=np.array(at, dtype=np.int64)[order],
         parameters={name: column[order] for name, column in _numbers(_documents(parameters)).items()},
@@ -182,7 +180,11 @@ def _floats(column: Sequence[Any]) -> Floats:
 
 
 def _seconds(column: Sequence[Any]) -> Floats:
-    return np.array([np.nan if moment is None else moment.timestamp() for moment in column], dtype=np.float64)
+    """Seconds since 1970; of the times that are text, as `tables.UtcTime` writes it, UTC."""
+    if not any(isinstance(moment, str) for moment in column):
+        return _floats(column)
+    moments = np.array([moment or "NaT" for moment in column], dtype="datetime64[us]")
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
 
 
 class _Kept:
