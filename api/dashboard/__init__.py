@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from api.dashboard import assets
+from api.dashboard import assets, charts
 from api.dashboard.pages import about, descents, objectives, sign_in, studies, study, trial, workers
 
 router = APIRouter()
-for part in (assets, descents, studies, study, trial, objectives, workers, about, sign_in):
+for part in (assets, charts, descents, studies, study, trial, objectives, workers, about, sign_in):
     router.include_router(part.router)

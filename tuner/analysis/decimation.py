@@ -30,3 +30,57 @@ def decimate(values: NDArray[np.float64], max_points: int | None) -> NDArray[np.
         kept.add(int(start + np.argmin(low[start:end])))
         kept.add(int(start + np.argmax(high[start:end])))
     return np.array(sorted(kept), dtype=np.int64)
+
+
+def spread(
+    across: NDArray[np.float64],
+    up: NDArray[np.float64],
+    most: int,
+    *,
+    kinds: NDArray[np.intp] | None = None,
+    kept: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int64]:
+    """Indices (≤ most, or as many as are ``kept``; ascending) of points that stand for a cloud of them.
+
+    The cloud is laid on a grid, and every cell of it gives a point of each kind before any gives a second one: where
+    there is a point, one is shown. The outermost points of each kind are always among them.
+
+    Args:
+        across: first coordinates, shape (n,), finite.
+        up: second coordinates, shape (n,), finite.
+        most: how many to choose.
+        kinds: what each point is, as numbers from 0; all are of one kind where it is left out.
+        kept: points that are chosen in any case.
+    """
+    count = len(across)
+    if count <= most:
+        return np.arange(count)
+    kind = np.zeros(count, dtype=np.intp) if kinds is None else kinds
+    first = np.zeros(count, dtype=bool) if kept is None else kept.copy()
+    for one in np.unique(kind):
+        mine = np.flatnonzero(kind == one)
+        for values in (across, up):
+            first[mine[[np.argmin(values[mine]), np.argmax(values[mine])]]] = True
+    side = 2 * int(np.sqrt(most))
+    while True:
+        cell = (kind * side + _part(across, side)) * side + _part(up, side)
+        order = np.argsort(cell, kind="stable")
+        begins = np.r_[True, np.diff(cell[order]) > 0]
+        if np.count_nonzero(begins) <= most or side == 1:
+            break
+        side //= 2
+    # The how-manieth of its cell each point is.
+    place = np.arange(count)
+    turn = np.empty(count, dtype=np.int64)
+    turn[order] = place - np.maximum.accumulate(np.where(begins, place, 0))
+    turn[first] = -1
+    chosen = np.argsort(turn, kind="stable")[: max(most, int(np.count_nonzero(first)))]
+    return np.sort(chosen)
+
+
+def _part(values: NDArray[np.float64], parts: int) -> NDArray[np.intp]:
+    low, high = values.min(), values.max()
+    # Halves, because the range itself may be beyond a double.
+    width = high / 2 - low / 2
+    share = np.zeros(len(values)) if width == 0 else (values / 2 - low / 2) / width
+    return np.minimum((share * parts).astype(np.intp), parts - 1)

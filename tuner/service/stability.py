@@ -24,6 +24,7 @@ from tuner.service.paging import page_number
 from tuner.storage import measurements, studies, trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.measurements import Measurement
+from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
 from tuner.strict import Choice, Seed, Strict
 from tuner.trial import ParameterValue, WireFloat
@@ -239,6 +240,22 @@ def read(database: Database, name: str, *, page_size: int = 100, page_token: str
         )
 
     return database.read(work)
+
+
+def measured_limit(connection: Connection, record: StudyRecord) -> float | None:
+    """The limit of a study's rate at the start as it was measured last, by `measure` or by its search.
+
+    None where nobody has, or where nothing bounds the rate.
+    """
+    if record.definition is None or record.objective is None:
+        return None
+    found = [_view(one) for one in measurements.page(connection, record.id, KIND)]
+    if found:
+        method = _fixed_method(record.definition)
+        return None if method is None else _limit(method, found[0].at_start.largest)
+    probes = measurements.page(connection, record.id, measurements.PROBE)
+    limit: float | None = probes[0].result.get("limit") if probes else None
+    return limit
 
 
 def _steps(definition: StudyDefinition, best: TrialRecord) -> int:

@@ -77,15 +77,36 @@ def _survey(connection: Connection, name: str) -> Survey:
     points = sum(_size(study, steps) for _, steps in found)
     most = min(MOST_TRIALS, int(len(found) * min(1.0, MOST_POINTS / max(points, 1))) or 1, len(found))
     chosen = [found[place] for place in np.linspace(0, len(found) - 1, most).astype(int)] if most else []
-    direction: Direction = "maximize" if study.directions[0] == "maximize" else "minimize"
     return Survey(
         study=study,
         metric=study.curve_metric,
-        direction=direction if study.definition is None else study.definition.goal.direction,
+        direction=study.curve_direction,
         numbers=[number for number, _ in chosen],
         lengths=[steps for _, steps in chosen],
         finished=len(found),
     )
+
+
+def chosen(database: Database, name: str, numbers: Sequence[int]) -> Survey:
+    """The trajectories of these trials, those that exist, whatever their state.
+
+    Raises:
+        StudyNotFound: there is none.
+    """
+
+    def work(connection: Connection) -> Survey:
+        study = studies.get(connection, name)
+        found = sorted(trials.get_many(connection, study.id, numbers).values(), key=lambda record: record.number)
+        return Survey(
+            study=study,
+            metric=study.curve_metric,
+            direction=study.curve_direction,
+            numbers=[record.number for record in found],
+            lengths=[record.steps_run or record.last_step or 0 for record in found],
+            finished=len(found),
+        )
+
+    return database.read(work)
 
 
 def values_of(database: Database, seen: Survey, parameter: str) -> dict[int, float]:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, null, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tuner.definition import StudyDefinition
 from tuner.errors import StudyExists, StudyNotFound
+from tuner.goal import Direction
 from tuner.storage.database import now
 from tuner.storage.driver import Prepared
 from tuner.storage.tables import deleted_study as deleted_table
@@ -58,6 +59,13 @@ class StudyRecord(NamedTuple):
     def curve_metric(self) -> str:
         """The metric that trials are followed by: what Optuna calls their intermediate values."""
         return self.metrics[0] if self.definition is None else self.definition.goal.metric
+
+    @property
+    def curve_direction(self) -> Direction:
+        """Which way that metric is better."""
+        if self.definition is not None:
+            return self.definition.goal.direction
+        return "maximize" if self.directions[0] == "maximize" else "minimize"
 
 
 def create(
@@ -264,6 +272,15 @@ def get_many(connection: Connection, study_ids: Sequence[int]) -> list[StudyReco
     """The studies of those ids that exist, oldest first."""
     found = connection.execute(select(table).where(table.c.id.in_(list(study_ids))).order_by(table.c.id))
     return [StudyRecord._make(row) for row in found]
+
+
+def of_addresses(connection: Connection, addresses: Sequence[str]) -> list[StudyRecord]:
+    """The studies that these names or ``~{id}`` mean, those that exist, oldest first."""
+    keys: dict[str, list[Any]] = {"id": [], "name": []}
+    for column, key in map(_address, addresses):
+        keys[column].append(key)
+    wanted = or_(*(table.c[column].in_(found) for column, found in keys.items()))
+    return [StudyRecord._make(row) for row in connection.execute(select(table).where(wanted).order_by(table.c.id))]
 
 
 def remove(connection: Connection, study_id: int) -> None:
