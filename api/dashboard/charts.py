@@ -80,9 +80,9 @@ class LossCurvesOptions(Options):
 
 
 class RateStepsOptions(Options):
-    """Whether a value is the best within so many steps, or that after them."""
+    """Whether a value is that after exactly so many steps, or the best within them."""
 
-    within: bool = False
+    value: Literal["after", "within"] = "after"
 
 
 class HistoryOptions(Options):
@@ -106,8 +106,8 @@ def _loss_curves(database: Database, study: str, options: LossCurvesOptions) -> 
 def _rate_steps(database: Database, study: str, options: RateStepsOptions) -> Figure | Empty:
     found = points.read(database, study)
     if found.rate is None:
-        return Empty("No trial has a parameter that is a number.")
-    return rate_steps(found, rate_surface(database, study, parameter=found.rate, within=options.within))
+        return Empty("No trial has a parameter that is a number." if len(found.points) else "No trial yet.")
+    return rate_steps(found, rate_surface(database, study, parameter=found.rate, within=options.value == "within"))
 
 
 def _history(database: Database, study: str, options: HistoryOptions) -> Figure | Empty:

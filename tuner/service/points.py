@@ -40,8 +40,9 @@ class Standing(NamedTuple):
 class StudyPoints:
     """The trials of a study, as of ``sequence``. ``definition`` is None where an Optuna program made the study.
 
-    ``metric`` and ``direction`` are what ``points.value`` is of, and which way it is better. ``began`` is when the
-    first trial started, in seconds since 1970.
+    ``metric`` and ``direction`` are what ``points.value`` is of, and which way it is better; ``ranked`` says whether
+    one trial can be the best, as none is of a trade-off. ``began`` is when the first trial started, in seconds since
+    1970.
     """
 
     address: str
@@ -50,14 +51,10 @@ class StudyPoints:
     definition: StudyDefinition | None
     metric: str
     direction: Direction
+    ranked: bool
     began: float | None
     points: Points
     limit: Limit | None = None
-
-    @property
-    def ranked(self) -> bool:
-        """Whether one trial can be the best: of a trade-off none is."""
-        return self.definition is None or not self.definition.goal.is_trade_off
 
     @property
     def target(self) -> float | None:
@@ -165,6 +162,7 @@ def _read(connection: Connection, *, name: str) -> StudyPoints:
         definition=record.definition,
         metric=record.curve_metric,
         direction=record.curve_direction,
+        ranked=len(record.directions) == 1,
         began=None if record.started_at is None else record.started_at.timestamp(),
         points=found,
         limit=_limit(connection, record, found),

@@ -37,8 +37,7 @@ def history(study: StudyPoints, *, by: By = "trials", since: int | None = None) 
     across, title = _across(study, by)
     seen = seen & np.isfinite(across)
     worth = study.worth
-    off = np.zeros(len(seen), dtype=bool)
-    off[seen] = off_scale(worth[seen], (study.points.verdict == "diverged")[seen], rising=study.rising)
+    off = off_scale(study, seen)
     rail = rail_of(study, off)
     wanted = changed_since(study, since)
     if wanted is None:
@@ -56,7 +55,7 @@ def history(study: StudyPoints, *, by: By = "trials", since: int | None = None) 
     data = []
     for uid, some in (("trials", places[~off[places]]), ("trials/rail", places[off[places]])):
         if len(some):
-            data.append(_points(study, uid, some, across, rail if uid.endswith("rail") else None, name))
+            data.append(_points(study, uid, some, across, rail=rail if uid.endswith("rail") else None, name=name))
     data += line.traces(float(np.max(across[seen])), name)
     layout = value_axes(title_of(study), worth[seen & ~off], rail=rail, rising=study.rising)
     layout["xaxis"] = axis(title, logarithmic=False)
@@ -73,7 +72,7 @@ def _across(study: StudyPoints, by: By) -> tuple[Floats, str]:
     """Where each trial stands, and what that is; NaN where it is not known."""
     points = study.points
     if by == "trials":
-        return points.number.astype(np.float64), "trial"
+        return points.number.astype(np.float64), "trial's number"
     if by == "evaluations":
         ended = np.where(np.isnan(points.finished_at), np.inf, points.finished_at)
         order = np.lexsort((points.number, ended))
@@ -129,7 +128,7 @@ class _Best:
     def table(self, name: str, title: str) -> Table:
         """The improvements, the latest of them where they are many."""
         points, last = self._study.points, self.places[-IN_TABLE:]
-        by_number = title == "trial"
+        by_number = title == "trial's number"
         rows = [
             [
                 number,
@@ -148,7 +147,9 @@ class _Best:
         return Table([TRIAL, *([] if by_number else [title]), f"best {name} so far", "steps"], rows)
 
 
-def _points(study: StudyPoints, uid: str, places: Any, across: Floats, rail: str | None, name: str) -> dict[str, Any]:
+def _points(
+    study: StudyPoints, uid: str, places: Any, across: Floats, *, rail: str | None, name: str
+) -> dict[str, Any]:
     said = f"{escaped(name)} %{{y:.4~g}}" if rail is None else rail
     return {
         "type": "scatter",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from api.dashboard.figures.figure import Empty, Figure, Table
-from api.dashboard.figures.scales import axis, short
+from api.dashboard.figures.scales import axis, line_label, short
 from api.dashboard.format import number
 from tuner.service.points import spans_decades
 from tuner.service.range_tests import StoredRangeTest
@@ -64,9 +64,10 @@ def range_test(tests: Sequence[StoredRangeTest]) -> Figure | Empty:
         )
     logarithmic = spans_decades(np.array(finite)) if finite else False
     layout = {
-        "xaxis": axis("learning rate, a little higher on every step", logarithmic=True),
+        "xaxis": axis("learning rate, rising on every step", logarithmic=True),
         "yaxis": axis("loss after the update at that rate", logarithmic=logarithmic),
         "shapes": _marks(newest),
+        "annotations": _labels(newest),
     }
     return Figure(data=data, layout=layout, summary=_summary(tests), table=_table(tests))
 
@@ -94,7 +95,7 @@ def _marks(test: StoredRangeTest) -> list[dict[str, Any]]:
                 "layer": "below",
             }
         )
-    for field, name, dash in SUGGESTIONS:
+    for field, _, dash in SUGGESTIONS:
         rate = getattr(test, field)
         if rate is not None:
             found.append(
@@ -106,10 +107,18 @@ def _marks(test: StoredRangeTest) -> list[dict[str, Any]]:
                     "y0": 0,
                     "y1": 1,
                     "line": {"dash": dash, "width": 1.5, "color": "var(--ink)"},
-                    "label": {"text": f"{name} {number(rate)}", "textposition": "end", "yanchor": "top"},
                 }
             )
     return found
+
+
+def _labels(test: StoredRangeTest) -> list[dict[str, Any]]:
+    rates = np.array(test.rates)
+    marked = [(name, rate) for field, name, _ in SUGGESTIONS if (rate := getattr(test, field)) is not None]
+    return [
+        line_label(f"{name} {number(rate)}", rate, rates, logarithmic=True, down=down)
+        for down, (name, rate) in enumerate(marked)
+    ]
 
 
 def _summary(tests: Sequence[StoredRangeTest]) -> str:

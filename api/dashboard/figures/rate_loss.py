@@ -14,6 +14,7 @@ from api.dashboard.figures.scales import (
     axis,
     changed_since,
     escaped,
+    line_label,
     off_scale,
     rail_of,
     short,
@@ -48,8 +49,10 @@ def rate_loss(
         since: a sequence.
     """
     across = parameter or study.rate
-    if across is None:
+    if across is None and len(study.points):
         return Empty("No trial has a parameter that is a number: there is nothing to set the loss against.")
+    if across is None:
+        return Empty("No trial yet.")
     rates = study.points.of(across)
     seen = study.judged & np.isfinite(rates)
     if not seen.any():
@@ -64,13 +67,11 @@ def rate_loss(
         layout=shown.layout(color),
         summary=shown.summary(None if wanted is not None else len(places)),
         table=shown.table(),
-        traces=None if wanted is None else shown.uids(),
+        traces=None if wanted is None else shown.uids(color),
     )
 
 
 def _why_empty(study: StudyPoints, across: str) -> str:
-    if not len(study.points):
-        return "No trial yet."
     if not study.judged.any():
         return "No trial has finished yet."
     return f"No finished trial has a number for {words(across)}."
@@ -82,9 +83,7 @@ class _Shown:
     def __init__(self, study: StudyPoints, across: str, rates: Floats, seen: Mask) -> None:
         self._study, self._across, self._rates, self._seen = study, across, rates, seen
         self._verdict = study.points.verdict
-        diverged = self._verdict == "diverged"
-        self._off = np.zeros(len(seen), dtype=bool)
-        self._off[seen] = off_scale(study.worth[seen], diverged[seen], rising=study.rising)
+        self._off = off_scale(study, seen)
         self._logarithmic = study.logarithmic(across)
         self._values = study.worth[seen & ~self._off]
         self._rail = rail_of(study, self._off)
@@ -107,12 +106,13 @@ class _Shown:
         )
         return places[chosen]
 
-    def uids(self) -> list[str]:
+    def uids(self, color: str) -> list[str]:
         """Those of all traces that the whole figure has."""
+        parts = {"": ~self._off, "/rail": self._off} | ({"/key": self._seen} if color == "steps" else {})
         kinds = [
-            (f"{kind}{rail}", self._seen & (self._verdict == kind) & mask)
+            (f"{kind}{part}", self._seen & (self._verdict == kind) & mask)
+            for part, mask in parts.items()
             for kind in KINDS
-            for rail, mask in (("", ~self._off), ("/rail", self._off))
         ]
         return [uid for uid, mask in kinds if mask.any()] + [trace["uid"] for trace in self.best_trace()]
 
@@ -126,12 +126,29 @@ class _Shown:
             for uid, some in ((kind, on), (f"{kind}/rail", off)):
                 if len(some):
                     found.append(self._trace(uid, some, looks.words, self._marker(looks, some, color)))
+        if color == "steps":
+            # What a sign means is said in no colour of the scale.
+            return found + [self._key(kind) for kind in KINDS if (self._seen & (self._verdict == kind)).any()]
         # A verdict has one entry in the legend, wherever its points stand.
         named = set()
         for trace in found:
             trace["showlegend"] = trace["name"] not in named
             named.add(trace["name"])
         return found
+
+    def _key(self, kind: str) -> dict[str, Any]:
+        """An entry of the legend alone."""
+        looks = sign(kind or None)
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "uid": f"{kind}/key",
+            "name": looks.words,
+            "legendgroup": looks.words,
+            "x": [None],
+            "y": [None],
+            "marker": {"symbol": looks.symbol, "size": 8, "color": "var(--faint)"},
+        }
 
     def _marker(self, looks: Any, places: Any, color: str) -> dict[str, Any]:
         style = {"symbol": looks.symbol, "size": 8, "opacity": 0.8}
@@ -165,6 +182,7 @@ class _Shown:
             "hovertemplate": f"trial %{{customdata[0]}}<br>{escaped(words(self._across))} %{{x:.4~g}}"
             + ("" if self._across == STEPS else "<br>%{customdata[1]} steps")
             + f"<br>{escaped(_short_title(study))} %{{customdata[2]}}<br>{name}%{{customdata[3]}}<extra></extra>",
+            "showlegend": False,
             "meta": {"merge": True},
         }
 
@@ -203,17 +221,16 @@ class _Shown:
                     "y0": 0,
                     "y1": 1,
                     "line": {"dash": "dash", "width": 1.5, "color": "var(--ink)"},
-                    "label": {
-                        "text": f"stability limit {number(limit.rate)}",
-                        "textposition": "start",
-                        "yanchor": "bottom",
-                    },
                 }
             ]
-        if not self._values.size:
+            shown = np.append(self._rates[self._seen], limit.rate)
             found["annotations"] = [
-                {"text": self._all_off(), "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.45}
+                line_label(f"stability limit {number(limit.rate)}", limit.rate, shown, logarithmic=self._logarithmic)
             ]
+        if not self._values.size:
+            found.setdefault("annotations", []).append(
+                {"text": self._all_off(), "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.45}
+            )
         if color == "steps":
             steps = self._study.steps[self._seen]
             steps = steps[np.isfinite(steps)]
@@ -238,7 +255,7 @@ class _Shown:
         if drawn is not None and drawn < count:
             said += f" ({number(drawn)} are drawn, the outermost and the best among them)"
         best = study.best
-        if best is not None and self._seen[best]:
+        if best is not None and self._seen[best] and not self._off[best]:
             said += (
                 f": the best, trial {study.points.number[best]}, has {_short_title(study)} "
                 f"{number(float(study.worth[best]))} at {number(float(self._rates[best]))}"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.dashboard.figures.figure import Empty, Figure, Table
-from api.dashboard.figures.scales import Floats, axis, escaped, off_scale, short, whole
+from api.dashboard.figures.scales import Floats, axis, escaped, short, whole
 from api.dashboard.format import number, words
 from api.dashboard.signs import sign
 from tuner.analysis.decimation import spread
@@ -18,6 +18,9 @@ IN_TABLE = 20
 
 FEWEST = 3
 """Rates and step counts below which there is no surface."""
+
+ABOVE = 10.0
+"""How many times its size above the middle loss of the first step a loss is drawn as diverged."""
 
 SCALE: list[tuple[float, str]] = [
     (0.0, "var(--scale-strong)"),
@@ -33,11 +36,12 @@ def rate_steps(study: StudyPoints, surface: RateSurface) -> Figure | Empty:
     if len(surface.rates) < FEWEST:
         there = "is one" if len(surface.rates) == 1 else "are two"
         return Empty(f"A surface takes trials at {FEWEST} rates at least; there {there}.")
+    if len(surface.steps) < FEWEST:
+        return Empty("A surface takes losses after several numbers of steps: trials have reported those of their end.")
     values = np.array([[np.nan if cell is None else cell for cell in row] for row in surface.values], dtype=np.float64)
     known = np.array([[cell is not None for cell in row] for row in surface.values])
     rising = surface.direction == "maximize"
-    off = np.zeros(values.shape, dtype=bool)
-    off[known] = off_scale(values[known], np.zeros(int(known.sum()), dtype=bool), rising=rising)
+    off = known & (~np.isfinite(values) | _left(values, rising=rising))
     on = known & ~off
     if not on.any():
         return Empty("Every trial diverged: there is no loss to draw. Try lower rates.")
@@ -59,6 +63,15 @@ def rate_steps(study: StudyPoints, surface: RateSurface) -> Figure | Empty:
         summary=_summary(surface, _best_of_each(surface, values, on)[-1], off, known),
         table=_table(surface, values, on, metric),
     )
+
+
+def _left(values: Floats, *, rising: bool) -> NDArray[np.bool_]:
+    """Where a loss has risen far above what descents were at after their first steps."""
+    first = values[0][np.isfinite(values[0])]
+    if rising or not first.size:
+        return np.zeros(values.shape, dtype=bool)
+    middle = float(np.median(first))
+    return values > middle + ABOVE * max(abs(middle), np.finfo(float).tiny)
 
 
 def _contour(
@@ -147,7 +160,7 @@ def _trials(study: StudyPoints, surface: RateSurface) -> list[dict[str, Any]]:
                 "name": "best",
                 "x": short(rates[[best]]),
                 "y": whole(steps[[best]]),
-                "marker": {"symbol": "circle-open", "size": 18, "color": "var(--ink)", "line": {"width": 3}},
+                "marker": {"symbol": "circle-open", "size": 18, "color": "var(--second)", "line": {"width": 3}},
                 "hoverinfo": "skip",
                 "showlegend": False,
             }
@@ -173,7 +186,8 @@ def _summary(
     steps, rate, value = best
     said = (
         f"{words(surface.metric).capitalize()} by {words(surface.parameter)} and steps, from "
-        f"{number(surface.trials)} of {number(surface.finished)} finished trials. After {number(steps)} steps the best is {number(value)}, "
+        f"{number(surface.trials)} of {number(surface.finished)} finished trials. "
+        f"After {number(steps)} steps the best is {number(value)}, "
         f"at {number(rate)}."
     )
     if off.any():

@@ -10,13 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.dashboard.format import words
+from api.dashboard.signs import VERDICTS
 from tuner.service.points import StudyPoints, spans_decades
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-LEAST_DECADES, MOST_DECADES = 2.0, 6.0
-"""How far above the middle of all values one may lie and still be on the scale, in powers of ten."""
+FAR = 1e4
+"""How many times the middle of all losses one may be that nothing else is known of, and still be on the scale."""
+
+LARGE = 1e3
+"""A loss below which none is called far off, however small the others are."""
+
+WORKING = frozenset(VERDICTS) - {"diverged", "too_short_to_tell"}
+"""Verdicts on runs that work: whatever their loss, it is on the scale."""
 
 MOST_CHANGED = 2000
 """Trials beyond which what has changed is told as a whole figure."""
@@ -25,25 +32,23 @@ DIGITS = 6
 """That count: more than a screen shows."""
 
 
-def off_scale(values: Floats, diverged: Mask, *, rising: bool = False) -> Mask:
-    """Which values (n,) stand on the rail: those not finite, those of diverged runs, those far worse than most."""
-    off: Mask = ~np.isfinite(values) | diverged
-    on = values[~off]
+def off_scale(study: StudyPoints, seen: Mask) -> Mask:
+    """Which of the trials that are seen (n,) stand on the rail.
+
+    Those whose value is not finite, the diverged, and of those without a telling verdict the ones far worse than most.
+    """
+    values, verdict = study.worth, study.points.verdict
+    off: Mask = seen & (~np.isfinite(values) | (verdict == "diverged"))
+    on = values[seen & ~off]
     if not on.size:
         return off
-    if on.min() > 0 and not rising:
-        heights = np.log10(on)
-        low, middle = np.quantile(heights, [0.1, 0.5])
-        top = middle + np.clip(2 * (middle - low), LEAST_DECADES, MOST_DECADES)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            off |= np.log10(values) > top
-        return off
-    ranked = -values if rising else values
-    low, middle = np.quantile(-on if rising else on, [0.1, 0.5])
-    # A hundred times as far as the middle is from the best: no jump of a working run is so large.
-    reach = max(middle - low, abs(middle) / 100, np.finfo(float).tiny) * 100
-    off |= ranked > middle + reach
-    return off
+    middle = float(np.median(on))
+    if study.rising:
+        # A hundred times as far down as the middle is from the best: so far falls no run that works.
+        far = values < middle - 100 * max(float(on.max()) - middle, abs(middle))
+    else:
+        far = values > max(FAR * middle, LARGE)
+    return off | (seen & far & ~np.isin(verdict, list(WORKING)))
 
 
 def escaped(text: str) -> str:
@@ -58,7 +63,8 @@ def axis(title: str, *, logarithmic: bool) -> dict[str, Any]:
 
 def value_axes(title: str, values: Floats, *, rail: str | None, rising: bool = False) -> dict[str, Any]:
     """The axis of what is good or bad, and, where there is a ``rail``, that of the rail at its bad end."""
-    logarithmic = spans_decades(values)
+    # Of what is to rise, an accuracy, the top is what matters: a log scale would show its bottom.
+    logarithmic = not rising and spans_decades(values)
     found = {"yaxis": axis(title, logarithmic=logarithmic)}
     if not values.size:
         found["yaxis"]["showticklabels"] = False
@@ -74,6 +80,33 @@ def value_axes(title: str, values: Floats, *, rail: str | None, rising: bool = F
             "zeroline": True,
         }
     return found
+
+
+def line_label(text: str, at: float, shown: Floats, *, logarithmic: bool, down: int = 0) -> dict[str, Any]:
+    """The words beside an upright line, on the side where there is room; ``down`` rows below the top.
+
+    Args:
+        text: the words.
+        at: where the line stands.
+        shown: what else is across, the line among it.
+        logarithmic: whether the axis is.
+        down: rows, so that labels of several lines do not meet.
+    """
+    place, ends = (np.log10(at), np.log10(shown)) if logarithmic else (at, shown)
+    right = place > (ends.min() + ends.max()) / 2
+    return {
+        "text": text,
+        "x": float(place),
+        "xanchor": "right" if right else "left",
+        "xshift": -4 if right else 4,
+        "yref": "y domain",
+        "y": 1,
+        "yanchor": "top",
+        "yshift": -18 * down,
+        "showarrow": False,
+        "bgcolor": "var(--paper)",
+        "opacity": 0.9,
+    }
 
 
 def rail_of(study: StudyPoints, off: Mask) -> str | None:

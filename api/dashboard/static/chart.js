@@ -50,7 +50,8 @@ class Palette {
   resolved(value) {
     if (typeof value === "string") return value.startsWith("var(--") ? this.of(value) : value;
     if (Array.isArray(value)) {
-      return typeof value[0] === "number" ? value : value.map((each) => this.resolved(each));
+      const numbers = typeof value[0] === "number" && typeof value.at(-1) !== "string";
+      return numbers ? value : value.map((each) => this.resolved(each));
     }
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, this.resolved(each)]));
@@ -71,6 +72,9 @@ const AXIS = {
   ticklen: 4,
   tickcolor: "var(--rule)",
 };
+
+// So few that there is one a power of ten, or a few in it, each written as a number.
+const LOG = { nticks: 5, tickformat: "~g", minor: { showgrid: false } };
 
 /** What charts have in common: fonts, margins, backgrounds, grids. What is the chart's own comes over it. */
 function themed(own, narrow) {
@@ -97,7 +101,7 @@ function themed(own, narrow) {
   for (const name of ["xaxis", "yaxis", "yaxis2"]) {
     if (own[name] || name !== "yaxis2") {
       const axis = own[name] ?? {};
-      layout[name] = { ...AXIS, ...axis, title: { standoff: 8, ...axis.title } };
+      layout[name] = { ...AXIS, ...(axis.type === "log" ? LOG : {}), ...axis, title: { standoff: 8, ...axis.title } };
     }
   }
   if (layout.coloraxis) layout.coloraxis = { ...layout.coloraxis, colorbar: bar(layout.coloraxis.colorbar, narrow) };
