@@ -253,7 +253,7 @@ def _summary(
 ) -> str:
     running = sum(str(study.points.state[place[one]]) == "running" for one in order)
     metric = words(study.metric)
-    said = f"{metric.capitalize()} of {len(order)} trial{'' if len(order) == 1 else 's'} along their steps"
+    said = f"{metric.capitalize()} of {len(order)} trial{'' if len(order) == 1 else 's'} along {'its' if len(order) == 1 else 'their'} steps"
     if len(order) < len(study.points):
         said += f" (of {number(len(study.points))})"
     best = study.best

@@ -48,11 +48,11 @@ def rate_loss(
         color: by what points are coloured. Their signs are those of verdicts in either case.
         since: a sequence.
     """
-    across = parameter or study.rate
-    if across is None and len(study.points):
-        return Empty("No trial has a parameter that is a number: there is nothing to set the loss against.")
-    if across is None:
+    if not len(study.points):
         return Empty("No trial yet.")
+    across = parameter or study.rate
+    if across is None:
+        return Empty("No trial has a parameter that is a number: there is nothing to set the loss against.")
     rates = study.points.of(across)
     seen = study.judged & np.isfinite(rates)
     if not seen.any():

@@ -124,7 +124,8 @@ def title_of(study: StudyPoints) -> str:
     if study.target is not None:
         end = "≥" if study.direction == "maximize" else "≤"
         return f"steps until {escaped(words(study.metric))} {end} {study.target:g}"
-    return f"{escaped(words(study.metric))} after the trial's steps"
+    name = escaped(words(study.metric))
+    return f"{name} after the trial's steps" if np.isfinite(study.steps).any() else name
 
 
 def short(values: Floats) -> list[float | None]:

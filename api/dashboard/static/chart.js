@@ -289,8 +289,8 @@ class TunerChart extends HTMLElement {
     if (!before) this.setAttribute("aria-busy", "true");
     try {
       const [response] = await Promise.all([fetch(this.#address(since), { signal: request.signal }), plotly()]);
+      if (!response.ok) throw new Error(`the service answers ${response.status} ${response.statusText}`.trim());
       const answer = await response.json();
-      if (!response.ok) throw new Error(answer.detail ?? response.statusText);
       if (request.signal.aborted) return;
       this.#fetchedAt = performance.now();
       await this.#take(answer);
