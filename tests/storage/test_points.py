@@ -62,7 +62,7 @@ def test_columns_say_what_the_rows_say(database: Database) -> None:
         assert same(row.best_value, found.best_value[place])
         assert same(row.steps_run, found.steps_run[place])
         assert found.gradient_evaluations[place] == row.gradient_evaluations
-        assert same(row.finished_at and row.finished_at.timestamp(), found.finished_at[place])
+        assert same(None if row.finished_at is None else row.finished_at.timestamp(), found.finished_at[place])
         assert found.sequence[place] == row.sequence
         for name, column in found.parameters.items():
             value = row.parameters.get(name)
@@ -130,7 +130,12 @@ def test_of_many_studies_those_looked_at_last_are_remembered(
         add_trials(database, study.id, 10)
     counts: list[str] = []
     since = points.since
-    monkeypatch.setattr(points, "since", lambda *of: counts.append(of[1].name) or since(*of))
+
+    def counted(connection: Connection, record: StudyRecord, sequence: int) -> Points:
+        counts.append(record.name)
+        return since(connection, record, sequence)
+
+    monkeypatch.setattr(points, "since", counted)
     for study in (one, one, other, other, one):
         assert len(read(database, study)) == 10
     assert counts == ["one", "other", "one"]

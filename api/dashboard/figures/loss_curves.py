@@ -253,7 +253,8 @@ def _summary(
 ) -> str:
     running = sum(str(study.points.state[place[one]]) == "running" for one in order)
     metric = words(study.metric)
-    said = f"{metric.capitalize()} of {len(order)} trial{'' if len(order) == 1 else 's'} along {'its' if len(order) == 1 else 'their'} steps"
+    whose = "1 trial along its steps" if len(order) == 1 else f"{len(order)} trials along their steps"
+    said = f"{metric.capitalize()} of {whose}"
     if len(order) < len(study.points):
         said += f" (of {number(len(study.points))})"
     best = study.best

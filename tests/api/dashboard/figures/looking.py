@@ -1,10 +1,10 @@
 """Studies as columns, for figures to be drawn of, and what is asked of every figure."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from api.dashboard.figures.figure import Empty, Figure
 from tuner.definition import StudyDefinition
@@ -23,9 +23,9 @@ def definition(goal: dict[str, Any] | None = None, space: dict[str, Any] | None 
     return StudyDefinition.model_validate(document)
 
 
-def points(values: Sequence[float], **columns: Any) -> Points:
+def points(values: ArrayLike, **columns: Any) -> Points:
     """Complete trials of these values; rates descend from 1, each has run 10 steps."""
-    count = len(values)
+    count = np.size(values)
     parameters = {"learning_rate": 1.0 / np.arange(1, count + 1), "steps": np.full(count, 10.0)}
     given: dict[str, Any] = {
         "number": np.arange(count),

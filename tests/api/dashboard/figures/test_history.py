@@ -63,10 +63,10 @@ def test_against_time_the_unit_fits(gap: float, unit: str, at: float) -> None:
 def test_a_change_put_into_a_figure_makes_the_figure_of_now() -> None:
     before, after = points(LOSSES[:4]), points(LOSSES)
     for by in ("trials", "evaluations", "time"):
-        change = drawn(history(study(after), by=by, since=4))  # type: ignore[arg-type]
-        whole = drawn(history(study(after), by=by))  # type: ignore[arg-type]
+        change = drawn(history(study(after), by=by, since=4))
+        whole = drawn(history(study(after), by=by))
         assert numbers(change) == [4, 5, 6]
-        assert merged(drawn(history(study(before), by=by)), change) == places(whole)  # type: ignore[arg-type]
+        assert merged(drawn(history(study(before), by=by)), change) == places(whole)
         assert best_of(change) == best_of(whole)
 
 

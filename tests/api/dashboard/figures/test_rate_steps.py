@@ -15,7 +15,7 @@ def surface(values: list[list[float | None]], rates: list[float], steps: list[in
     return RateSurface.model_validate(given | {"values": values, "rates": rates, "steps": steps})
 
 
-VALUES = [[0.9, 0.8, 1.5], [0.8, 0.01, 1e3], [0.7, 0.001, math.inf], [None, 0.0001, math.inf]]
+VALUES: list[list[float | None]] = [[0.9, 0.8, 1.5], [0.8, 0.01, 1e3], [0.7, 0.001, math.inf], [None, 0.0001, math.inf]]
 
 
 def test_losses_are_heights_and_what_diverged_is_apart() -> None:
@@ -58,5 +58,5 @@ def test_with_too_little_it_says_why() -> None:
     assert "there is one" in why(rate_steps(found, surface([[1.0]], [0.1], [5])))
     assert "there are two" in why(rate_steps(found, surface([[1.0, 2.0]], [0.1, 0.2], [5])))
     assert "numbers of steps" in why(rate_steps(found, surface([[1.0, 2.0, 3.0]], [0.1, 0.2, 0.3], [5])))
-    lost = [[math.inf] * 3] * 3
+    lost: list[list[float | None]] = [[math.inf] * 3] * 3
     assert "Every trial diverged" in why(rate_steps(found, surface(lost, [0.1, 0.2, 0.3], [1, 2, 3])))
