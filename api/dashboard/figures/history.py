@@ -53,7 +53,7 @@ def history(study: StudyPoints, *, by: By = "trials", since: int | None = None) 
     line = _Best(study, across)
     name = words(study.metric) if study.target is None else "steps"
     data = []
-    for uid, some in (("trials", places[~off[places]]), ("trials/rail", places[off[places]])):
+    for uid, some in (("trials", places[~off[places]]), ("trials-rail", places[off[places]])):
         if len(some):
             data.append(_points(study, uid, some, across, rail=rail if uid.endswith("rail") else None, name=name))
     data += line.traces(float(np.max(across[seen])), name)
@@ -64,7 +64,7 @@ def history(study: StudyPoints, *, by: By = "trials", since: int | None = None) 
         layout=layout,
         summary=_summary(study, seen, line, by, len(places) if wanted is None else None),
         table=line.table(name, title),
-        traces=None if wanted is None else ["trials", "trials/rail", "best"],
+        traces=None if wanted is None else ["trials", "trials-rail", "best"],
     )
 
 

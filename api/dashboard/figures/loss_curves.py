@@ -84,7 +84,7 @@ def loss_curves(
     data: list[dict[str, Any]] = []
     uids = []
     for rank, one in enumerate(order):
-        uids.append(f"trial {one}")
+        uids.append(f"trial-{one}")
         if since is None or study.points.sequence[place[one]] > since:
             data.append(
                 _trace(
@@ -215,7 +215,7 @@ def _trace(
     return {
         "type": "scatter",
         "mode": "lines",
-        "uid": f"trial {curve.number}",
+        "uid": f"trial-{curve.number}",
         "name": f"trial {curve.number}{escaped(told)}",
         "x": _across(study, curve.steps, place, align),
         "y": short(curve.values),

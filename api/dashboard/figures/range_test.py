@@ -40,7 +40,7 @@ def range_test(tests: Sequence[StoredRangeTest]) -> Figure | Empty:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "uid": f"losses {test.id}",
+                "uid": f"losses-{test.id}",
                 "name": name,
                 "x": short(rates),
                 "y": [value if keep else None for value, keep in zip(short(losses), shown.tolist(), strict=True)],

@@ -31,6 +31,7 @@ MOST_POINTS = 4000
 IN_TABLE = 20
 
 KINDS = ["", *VERDICTS]
+"""Verdicts, and the want of one, in the order of the legend."""
 
 
 def rate_loss(
@@ -71,6 +72,11 @@ def rate_loss(
     )
 
 
+def _uid(kind: str) -> str:
+    """What the trace of a verdict is called: Plotly makes it a part of class names."""
+    return kind or "unjudged"
+
+
 def _why_empty(study: StudyPoints, across: str) -> str:
     if not study.judged.any():
         return "No trial has finished yet."
@@ -108,9 +114,9 @@ class _Shown:
 
     def uids(self, color: str) -> list[str]:
         """Those of all traces that the whole figure has."""
-        parts = {"": ~self._off, "/rail": self._off} | ({"/key": self._seen} if color == "steps" else {})
+        parts = {"": ~self._off, "-rail": self._off} | ({"-key": self._seen} if color == "steps" else {})
         kinds = [
-            (f"{kind}{part}", self._seen & (self._verdict == kind) & mask)
+            (f"{_uid(kind)}{part}", self._seen & (self._verdict == kind) & mask)
             for part, mask in parts.items()
             for kind in KINDS
         ]
@@ -123,7 +129,7 @@ class _Shown:
             mine = places[self._verdict[places] == kind]
             looks = sign(kind or None)
             on, off = mine[~self._off[mine]], mine[self._off[mine]]
-            for uid, some in ((kind, on), (f"{kind}/rail", off)):
+            for uid, some in ((_uid(kind), on), (f"{_uid(kind)}-rail", off)):
                 if len(some):
                     found.append(self._trace(uid, some, looks.words, self._marker(looks, some, color)))
         if color == "steps":
@@ -142,7 +148,7 @@ class _Shown:
         return {
             "type": "scatter",
             "mode": "markers",
-            "uid": f"{kind}/key",
+            "uid": f"{_uid(kind)}-key",
             "name": looks.words,
             "legendgroup": looks.words,
             "x": [None],
@@ -157,7 +163,7 @@ class _Shown:
         return style | {"color": short(np.log10(np.maximum(self._study.steps[places], 1))), "coloraxis": "coloraxis"}
 
     def _trace(self, uid: str, places: Any, name: str, style: dict[str, Any]) -> dict[str, Any]:
-        study, on_rail = self._study, uid.endswith("/rail")
+        study, on_rail = self._study, uid.endswith("-rail")
         values = short(study.worth[places])
         said = [number(value) if value is not None else "not finite" for value in values]
         if study.target is not None:

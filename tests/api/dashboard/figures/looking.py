@@ -1,6 +1,7 @@
 """Studies as columns, for figures to be drawn of, and what is asked of every figure."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ def drawn(found: Figure | Empty) -> Figure:
     json.dumps([found.data, found.layout], allow_nan=False)
     uids = [trace["uid"] for trace in found.data]
     assert len(uids) == len(set(uids))
+    assert all(re.fullmatch("[a-z][a-z0-9_-]*", uid) for uid in uids), "Plotly makes them parts of selectors"
     assert found.summary.endswith(".")
     assert found.table is not None
     json.dumps(found.table.rows, allow_nan=False)

@@ -23,7 +23,7 @@ LOSSES = [0.5, 0.7, math.nan, 0.2, 0.2, 0.1, 0.9]
 def test_the_best_so_far_steps_down_and_holds_until_the_end() -> None:
     figure = drawn(history(study(points(LOSSES))))
     assert numbers(figure, "trials") == [0, 1, 3, 4, 5, 6]
-    assert numbers(figure, "trials/rail") == [2]
+    assert numbers(figure, "trials-rail") == [2]
     assert (best_of(figure)["x"], best_of(figure)["y"]) == ([0, 3, 5, 6], [0.5, 0.2, 0.1, 0.1])
     assert "went from 0.5 to 0.1 in 3 improvements, the last by trial 5." in figure.summary
     assert figure.table is not None

@@ -18,7 +18,7 @@ def curve(number: int, values: Any, first: int = 0) -> Trajectory:
 
 
 def trace_of(figure: Figure, number: int) -> dict[str, Any]:
-    [found] = [trace for trace in figure.data if trace["uid"] == f"trial {number}"]
+    [found] = [trace for trace in figure.data if trace["uid"] == f"trial-{number}"]
     return found
 
 
@@ -103,8 +103,8 @@ def test_many_long_curves_are_thinned_and_keep_their_extremes() -> None:
 def test_a_change_is_the_curves_that_changed() -> None:
     curves = [curve(0, [1.0, 0.5]), curve(1, [1.0, 0.6]), curve(2, [1.0, math.inf])]
     figure = drawn(loss_curves(study(points([0.5, 0.6, math.nan])), curves, [0, 1, 2], since=1))
-    assert figure.traces == ["trial 0", "trial 1", "trial 2", "left"]
-    assert [trace["uid"] for trace in figure.data] == ["trial 1", "trial 2", "left"]
+    assert figure.traces == ["trial-0", "trial-1", "trial-2", "left"]
+    assert [trace["uid"] for trace in figure.data] == ["trial-1", "trial-2", "left"]
 
 
 def test_with_no_curve_it_says_why() -> None:

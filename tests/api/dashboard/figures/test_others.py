@@ -39,7 +39,7 @@ def a_test(**changes: Any) -> StoredRangeTest:
 
 def test_a_range_test_shows_its_curve_and_what_it_suggests() -> None:
     figure = drawn(range_test([a_test(), a_test(id=0, minimum=None)]))
-    assert [trace["uid"] for trace in figure.data] == ["losses 1", "losses 0", "smoothed"]
+    assert [trace["uid"] for trace in figure.data] == ["losses-1", "losses-0", "smoothed"]
     assert figure.data[0]["y"] == [1.0, 0.9, 0.5, 0.1, 0.5, None]
     assert [shape["x0"] for shape in figure.layout["shapes"]] == [0.001, 0.01, 0.02, 0.1]
     assert [label["text"] for label in figure.layout["annotations"]] == [

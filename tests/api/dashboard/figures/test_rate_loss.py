@@ -16,8 +16,8 @@ def test_every_trial_is_a_point_under_its_verdict() -> None:
     figure = drawn(rate_loss(study(points([0.1, 2.0, 1e30, 0.01, 0.5], verdict=verdicts))))
     assert numbers(figure, "converged") == [0, 3]
     assert numbers(figure, "too_slow") == [1]
-    assert numbers(figure, "diverged/rail") == [2]
-    assert numbers(figure, "") == [4]
+    assert numbers(figure, "diverged-rail") == [2]
+    assert numbers(figure, "unjudged") == [4]
     for trace in figure.data:
         if trace["uid"] in VERDICTS:
             assert trace["marker"]["symbol"] == VERDICTS[trace["uid"]].symbol
@@ -34,8 +34,8 @@ def test_every_trial_is_a_point_under_its_verdict() -> None:
 
 def test_what_is_not_finite_or_absurd_stands_on_the_rail() -> None:
     figure = drawn(rate_loss(study(points([0.1, math.nan, 1e25, 0.2, 30.0]))))
-    assert numbers(figure, "/rail") == [1, 2]
-    [rail] = [trace for trace in figure.data if trace["uid"] == "/rail"]
+    assert numbers(figure, "unjudged-rail") == [1, 2]
+    [rail] = [trace for trace in figure.data if trace["uid"] == "unjudged-rail"]
     assert (rail["yaxis"], rail["y"]) == ("y2", [0, 0])
     assert [each[2] for each in rail["customdata"]] == ["not finite", "1e25"]
     assert figure.layout["yaxis2"]["domain"][0] > figure.layout["yaxis"]["domain"][1]
@@ -96,7 +96,7 @@ def test_the_stability_limit_is_a_line() -> None:
 
 def test_where_all_diverged_the_figure_says_so() -> None:
     figure = drawn(rate_loss(study(points([1e9, math.inf], verdict=["diverged"] * 2))))
-    assert numbers(figure, "diverged/rail") == [0, 1]
+    assert numbers(figure, "diverged-rail") == [0, 1]
     assert "2 diverged" in figure.summary
     assert "the best" not in figure.summary
     assert [one["text"] for one in figure.layout["annotations"]] == ["every trial: diverged"]
@@ -119,10 +119,10 @@ def test_excluded_and_failed_trials_are_left_out() -> None:
 def test_colours_may_be_the_steps() -> None:
     found = points([0.1, 0.2, 0.3], parameters={"learning_rate": [1, 2, 3], "steps": [1, 10, 1000]})
     figure = drawn(rate_loss(study(found), color="steps"))
-    [trace] = [one for one in figure.data if one["uid"] == ""]
+    [trace] = [one for one in figure.data if one["uid"] == "unjudged"]
     assert trace["marker"]["color"] == [0, 1, 3]
     assert figure.layout["coloraxis"]["colorbar"]["ticktext"] == ["1", "10", "100", "1\u202f000"]
-    assert [one["uid"] for one in figure.data if one.get("showlegend", True)] == ["/key", "best"]
+    assert [one["uid"] for one in figure.data if one.get("showlegend", True)] == ["unjudged-key", "best"]
 
 
 def test_of_a_hundred_thousand_trials_those_that_matter_are_drawn() -> None:
@@ -140,7 +140,7 @@ def test_of_a_hundred_thousand_trials_those_that_matter_are_drawn() -> None:
     assert len(shown) == MOST_POINTS
     assert {77_000, 5, 123} <= set(shown)
     diverged = rates[verdicts == "diverged"]
-    rail = set(numbers(figure, "diverged/rail"))
+    rail = set(numbers(figure, "diverged-rail"))
     assert {int(np.flatnonzero(rates == edge)[0]) for edge in (diverged.min(), diverged.max())} <= rail
     assert "100\u202f000 trials by learning rate (4\u202f000 are drawn" in figure.summary
 
