@@ -6,7 +6,7 @@ The search runs only where it is named: with an empty cache it takes hours.
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import descent, end_to_end, flat_ask, sampling, search, service, verdicts
+from benchmarks import dashboard, descent, end_to_end, flat_ask, sampling, search, service, verdicts
 from benchmarks.table import Measurement, header, markdown
 
 BENCHMARKS: Mapping[str, Callable[[], list[Measurement]]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, Callable[[], list[Measurement]]] = {
     "flat-ask": flat_ask.measure,
     "service": service.measure,
     "verdicts": verdicts.measure,
+    "dashboard": dashboard.measure,
     "search": search.measure,
 }
 

@@ -1,5 +1,6 @@
 """A study with a past: thousands of finished trials, written into the database before a server starts on it."""
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from tuner.service import studies
 from tuner.service.open_study import open_study
 from tuner.storage import trials
 from tuner.storage.database import Connection, Database
-from tuner.trial import ParameterValue
+from tuner.trial import ParameterValue, encode_float
 
 ROWS = 2000
 """Trials in one transaction."""
@@ -18,10 +19,11 @@ ROWS = 2000
 
 @dataclass(frozen=True)
 class Done:
-    """A finished trial: its point in the search space of `study_definition`, and its loss."""
+    """A finished trial: its point in the search space of `study_definition`, its loss, and what was made of it."""
 
     parameters: dict[str, ParameterValue]
     loss: float
+    verdict: str | None = None
 
 
 def past(size: int) -> list[Done]:
@@ -50,8 +52,9 @@ def create_with_past(url: str, name: str, done: list[Done]) -> str:
                         state="complete",
                         attempt=1,
                         worker="the past",
-                        values={"loss": one.loss},
-                        objective_value=one.loss,
+                        values={"loss": encode_float(one.loss)},
+                        objective_value=one.loss if math.isfinite(one.loss) else None,
+                        verdict=one.verdict,
                         steps_run=one.parameters["steps"],
                         gradient_evaluations=int(one.parameters["steps"] or 0) + 1,
                         started_at=study.moment,

@@ -60,7 +60,7 @@ def rate_steps(study: StudyPoints, surface: RateSurface) -> Figure | Empty:
             "xaxis": axis(escaped(words(across)), logarithmic=study.logarithmic(across)),
             "yaxis": axis("steps", logarithmic=max(surface.steps) > 20),
         },
-        summary=_summary(surface, _best_of_each(surface, values, on)[-1], off, known),
+        summary=_summary(surface, _best(surface, values, on), off, known),
         table=_table(surface, values, on, metric),
     )
 
@@ -180,6 +180,12 @@ def _best_of_each(surface: RateSurface, values: Floats, on: NDArray[np.bool_]) -
     ]
 
 
+def _best(surface: RateSurface, values: Floats, on: NDArray[np.bool_]) -> tuple[int, float, float]:
+    """Steps, rate and value of the best cell; of equal ones that of the fewest steps."""
+    rows = _best_of_each(surface, values, on)
+    return max(rows, key=lambda row: row[2]) if surface.direction == "maximize" else min(rows, key=lambda row: row[2])
+
+
 def _summary(
     surface: RateSurface, best: tuple[int, float, float], off: NDArray[np.bool_], known: NDArray[np.bool_]
 ) -> str:
@@ -187,8 +193,7 @@ def _summary(
     said = (
         f"{words(surface.metric).capitalize()} by {words(surface.parameter)} and steps, from "
         f"{number(surface.trials)} of {number(surface.finished)} finished trials. "
-        f"After {number(steps)} steps the best is {number(value)}, "
-        f"at {number(rate)}."
+        f"The best is {number(value)}, after {number(steps)} steps at {number(rate)}."
     )
     if off.any():
         lowest = surface.rates[int(np.flatnonzero(off.any(axis=0))[0])]

@@ -88,7 +88,7 @@ function themed(own, narrow) {
     hoverlabel: {
       bgcolor: "var(--panel)",
       bordercolor: "var(--rule)",
-      font: { color: "var(--ink)" },
+      font: { color: "var(--ink)", family: "system-ui, sans-serif", size: 13 },
       align: "left",
     },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 }, itemsizing: "constant" },

@@ -28,7 +28,7 @@ def test_losses_are_heights_and_what_diverged_is_apart() -> None:
     assert heights["colorbar"]["ticktext"] == ["0.0001", "0.001", "0.01", "0.1", "1"]
     diverged = next(trace for trace in figure.data if trace["uid"] == "diverged")
     assert diverged["z"] == [[None] * 3, [None, None, 1], [None, None, 1], [None, None, 1]]
-    assert "After 200 steps the best is 0.0001, at 0.1. Diverged from 1 up." in figure.summary
+    assert "The best is 0.0001, after 200 steps at 0.1. Diverged from 1 up." in figure.summary
     assert "from 9 of 20 finished trials" in figure.summary
     assert figure.table is not None
     assert figure.table.rows == [[1, 0.1, 0.8], [10, 0.1, 0.01], [100, 0.1, 0.001], [200, 0.1, 0.0001]]
@@ -49,7 +49,7 @@ def test_trials_lie_on_it() -> None:
 def test_of_what_rises_the_best_is_the_highest() -> None:
     found = surface([[0.1, 0.2, 0.3], [0.4, 0.9, 0.5], [0.4, 0.8, 0.5]], [1, 2, 3], [1, 2, 3], direction="maximize")
     figure = drawn(rate_steps(study(points([0.1, 0.9, 0.3]), {"maximize": "loss"}), found))
-    assert "After 3 steps the best is 0.8, at 2." in figure.summary
+    assert "The best is 0.9, after 2 steps at 2." in figure.summary
 
 
 def test_with_too_little_it_says_why() -> None:

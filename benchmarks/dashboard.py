@@ -1,0 +1,189 @@
+"""A study of 100,000 trials on its pages: how long its charts take, and what they transfer.
+
+The study has what a real one has: a curve for each trial, verdicts, runs that diverged. *Cold* is the first request to
+a process that has just started, *warm* the same request again. Sizes are those of the compressed answers.
+
+With Playwright and a Chromium (``TUNER_CHROMIUM``, or one on the path) the study's page is opened as well, until every
+chart in view is drawn.
+"""
+
+import gzip
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import servers
+from benchmarks.filling import ROWS, Done, create_with_past, past
+from benchmarks.servers import Served
+from benchmarks.table import Measurement, seconds
+from tuner.storage import curves, studies, trials
+from tuner.storage.curves import CurveBlock
+from tuner.storage.database import Connection, Database
+
+TRIALS = 100_000
+STUDY = "large"
+CHARTS = ("rate-loss", "loss-curves", "history", "rate-steps", "front", "importance")
+COLD, WARM, MOST_BYTES = 1.5, 0.5, 1_000_000
+DELTAS = 10
+
+DIVERGES_FROM = 0.5
+"""The rate from which on the trials diverge."""
+
+_BROWSER = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+
+
+def measure() -> list[Measurement]:
+    """Each chart by itself, the page with all of them, what a live page gets, and the page in a browser."""
+    with tempfile.TemporaryDirectory(prefix="tuner-bench-") as directory:
+        url = servers.migrated(f"sqlite:///{directory}/tuner.db")
+        _fill(url)
+        rows = [_chart(url, name) for name in CHARTS]
+        rows += [_together(url), *_live(url)]
+        browser = os.environ.get("TUNER_CHROMIUM") or shutil.which("chromium")
+        if browser and importlib.util.find_spec("playwright"):
+            rows += _in_a_browser(url, browser)
+        return rows
+
+
+def _fill(url: str) -> None:
+    done = []
+    for one in past(TRIALS):
+        rate = float(str(one.parameters["learning_rate"]))
+        diverged = rate > DIVERGES_FROM
+        verdict = "diverged" if diverged else "converged" if rate > 0.05 else "improving" if rate > 1e-3 else "too_slow"
+        done.append(Done(one.parameters, float("inf") if diverged else one.loss, verdict))
+    create_with_past(url, STUDY, done)
+    database = Database(url)
+    for first in range(0, TRIALS, ROWS):
+
+        def work(connection: Connection, first: int = first) -> None:
+            study = studies.get(connection, STUDY)
+            found = trials.get_many(connection, study.id, range(first, min(first + ROWS, TRIALS)))
+            blocks = [
+                CurveBlock(record.id, 1, "loss", *_curve(done[number].loss, int(record.parameters["steps"])))
+                for number, record in found.items()
+            ]
+            curves.append(connection, blocks)
+
+        database.write(work)
+    database.close()
+
+
+def _curve(loss: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """From 10 evenly to the loss, on a log scale; or up, until it leaves the finite numbers."""
+    at = np.arange(steps + 1)
+    with np.errstate(over="ignore"):
+        return at, 10.0 * (max(loss, 1e-9) / 10.0) ** (at / steps) if np.isfinite(loss) else 10.0 * 50.0 ** (2.0 * at)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How long an answer took, and its size as it was sent and as it is read."""
+
+    seconds: float
+    sent: int
+    content: bytes
+
+
+def _get(served: Served, path: str) -> Answer:
+    request = urllib.request.Request(f"http://127.0.0.1:{served.port}{path}", headers={"Accept-Encoding": "gzip"})
+    began = time.perf_counter()
+    with urllib.request.urlopen(request, timeout=60) as response:
+        sent = response.read()
+        took = time.perf_counter() - began
+        packed = response.headers["Content-Encoding"] == "gzip"
+    return Answer(took, len(sent), gzip.decompress(sent) if packed else sent)
+
+
+def _chart(url: str, name: str) -> Measurement:
+    with servers.serving(url) as served:
+        cold = _get(served, f"/studies/{STUDY}/charts/{name}")
+        warm = median(_get(served, f"/studies/{STUDY}/charts/{name}").seconds for _ in range(5))
+    return _row(f"chart {name} of {TRIALS:,} trials", cold.seconds, warm, cold.sent)
+
+
+def _together(url: str) -> Measurement:
+    """The page and its charts, one after another, as one process has to make them."""
+    paths = [f"/studies/{STUDY}", *(f"/studies/{STUDY}/charts/{name}" for name in CHARTS)]
+    with servers.serving(url) as served:
+        cold = [_get(served, path) for path in paths]
+        warm = [_get(served, path) for path in paths]
+    sent = sum(answer.sent for answer in cold)
+    what = f"the page of {TRIALS:,} trials and its {len(CHARTS)} charts, one after another"
+    return _row(what, sum(one.seconds for one in cold), sum(one.seconds for one in warm), sent)
+
+
+def _live(url: str) -> Iterator[Measurement]:
+    """A live page: a trial is told, and the charts that can are asked what has changed."""
+    names = ("rate-loss", "history", "loss-curves")
+    with servers.serving(url) as served:
+        known = {name: json.loads(_get(served, f"/studies/{STUDY}/charts/{name}").content) for name in names}
+        for name in names:
+            since, answers = known[name]["sequence"], []
+            for _ in range(DELTAS):
+                [trial] = served.post(f"/v1/studies/{STUDY}/trials:ask", {"count": 1})["trials"]
+                told = {"attempt": trial["attempt"], "state": "complete", "values": {"loss": 0.9}}
+                served.post(f"/v1/studies/{STUDY}/trials/{trial['number']}:tell", told)
+                answers.append(_get(served, f"/studies/{STUDY}/charts/{name}?since={since}"))
+                since = json.loads(answers[-1].content)["sequence"]
+            took, sent = median(one.seconds for one in answers), max(one.sent for one in answers)
+            what = f"what has changed since in {name}, one trial more"
+            yield Measurement(what, f"{seconds(took)}, {sent / 1000:.1f} kB", "", "", "", None)
+
+
+_DRAWN = """() => [...document.querySelectorAll('tuner-chart')].every((chart) => {
+    const { top, bottom } = chart.getBoundingClientRect();
+    const said = chart.querySelector('.chart-status')?.textContent ?? 'Loading';
+    return bottom < 0 || top > innerHeight || chart.querySelector('.main-svg') || (said && !said.startsWith('Loading'));
+})"""
+
+
+def _in_a_browser(url: str, browser: str) -> Iterator[Measurement]:
+    """The study's page, until every chart in view is drawn: of a new process and browser, and then again."""
+    # Of development only, and not on every machine.
+    playwright: Any = importlib.import_module("playwright.sync_api")
+    with (
+        servers.serving(url) as served,
+        playwright.sync_playwright() as driver,
+        driver.chromium.launch(executable_path=browser, args=list(_BROWSER)) as chromium,
+    ):
+        page = chromium.new_page(viewport={"width": 1200, "height": 900})
+        addresses: dict[str, str] = {}
+        sizes: dict[str, int] = {}
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on("Network.responseReceived", lambda e: addresses.update({e["requestId"]: e["response"]["url"]}))
+        session.on("Network.loadingFinished", lambda e: sizes.update({e["requestId"]: int(e["encodedDataLength"])}))
+        times = []
+        sent = 0
+        for _ in range(4):
+            began = time.perf_counter()
+            page.goto(f"http://127.0.0.1:{served.port}/studies/{STUDY}", wait_until="commit")
+            page.wait_for_selector("tuner-chart", state="attached")
+            page.wait_for_function(_DRAWN)
+            times.append(time.perf_counter() - began)
+            sent = sent or sum(size for request, size in sizes.items() if "plotly" not in addresses.get(request, ""))
+    what = f"the page of {TRIALS:,} trials in Chromium, until all charts in view are drawn"
+    yield _row(what, times[0], median(times[1:]), sent)
+
+
+def _row(what: str, cold: float, warm: float, sent: int) -> Measurement:
+    return Measurement(
+        what,
+        f"cold {seconds(cold)}, warm {seconds(warm)}, {sent / 1000:.0f} kB",
+        "",
+        "",
+        f"<= {COLD:g} s, <= {WARM:g} s, < 1 MB",
+        cold <= COLD and warm <= WARM and sent < MOST_BYTES,
+    )
