@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.goal import Direction
-from tuner.storage import curves, studies, trials
+from tuner.storage import curves, points, studies, trials
 from tuner.storage.curves import Curve
 from tuner.storage.database import Connection, Database
 from tuner.storage.studies import StudyRecord
@@ -73,17 +73,20 @@ def survey(database: Database, name: str) -> Survey:
 
 def _survey(connection: Connection, name: str) -> Survey:
     study = studies.get(connection, name)
-    found = trials.lengths(connection, study.id)
-    points = sum(_size(study, steps) for _, steps in found)
-    most = min(MOST_TRIALS, int(len(found) * min(1.0, MOST_POINTS / max(points, 1))) or 1, len(found))
-    chosen = [found[place] for place in np.linspace(0, len(found) - 1, most).astype(int)] if most else []
+    found = points.read(connection, study)
+    finished = found.at(((found.state == "complete") | (found.state == "pruned")) & ~found.excluded)
+    count = len(finished)
+    lengths = np.nan_to_num(finished.steps_run).astype(np.int64)
+    size = float(_sizes(study, lengths).sum())
+    most = min(MOST_TRIALS, int(count * min(1.0, MOST_POINTS / max(size, 1))) or 1, count)
+    chosen = np.linspace(0, count - 1, most).astype(int)
     return Survey(
         study=study,
         metric=study.curve_metric,
         direction=study.curve_direction,
-        numbers=[number for number, _ in chosen],
-        lengths=[steps for _, steps in chosen],
-        finished=len(found),
+        numbers=finished.number[chosen].tolist(),
+        lengths=lengths[chosen].tolist(),
+        finished=count,
     )
 
 
@@ -111,14 +114,13 @@ def chosen(database: Database, name: str, numbers: Sequence[int]) -> Survey:
 
 def values_of(database: Database, seen: Survey, parameter: str) -> dict[int, float]:
     """The number that each trial has for a parameter, by the trial's own; those that have none are missing."""
-    found: dict[int, float] = {}
-    for numbers in _parts(seen):
-        records = database.read(partial(trials.get_many, study_id=seen.study.id, numbers=numbers))
-        for number in numbers:
-            value: object = records[number].parameters.get(parameter) if number in records else None
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-                found[number] = float(value)
-    return found
+
+    def work(connection: Connection) -> dict[int, float]:
+        found = points.read(connection, studies.get_by_id(connection, seen.study.id))
+        values = dict(zip(found.number.tolist(), found.of(parameter).tolist(), strict=True))
+        return {number: values[number] for number in seen.numbers if math.isfinite(values.get(number, math.nan))}
+
+    return database.read(work)
 
 
 def read(database: Database, seen: Survey) -> Iterator[Trajectory]:
@@ -133,21 +135,21 @@ def read(database: Database, seen: Survey) -> Iterator[Trajectory]:
 
 def _parts(seen: Survey) -> Iterator[list[int]]:
     part: list[int] = []
-    points = 0
-    for number, steps in zip(seen.numbers, seen.lengths, strict=True):
-        size = _size(seen.study, steps)
-        if part and (len(part) == _TRIALS_AT_ONCE or points + size > _POINTS_AT_ONCE):
+    together = 0
+    sizes = _sizes(seen.study, np.array(seen.lengths, dtype=np.int64)).tolist()
+    for number, size in zip(seen.numbers, sizes, strict=True):
+        if part and (len(part) == _TRIALS_AT_ONCE or together + size > _POINTS_AT_ONCE):
             yield part
-            part, points = [], 0
+            part, together = [], 0
         part.append(number)
-        points += size
+        together += size
     if part:
         yield part
 
 
-def _size(study: StudyRecord, steps: int) -> int:
-    """About how many points a curve of so many steps has."""
-    return steps + 1 if study.objective is not None else min(steps + 1, _REPORTED)
+def _sizes(study: StudyRecord, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """About how many points curves of so many steps have."""
+    return steps + 1 if study.objective is not None else np.minimum(steps + 1, _REPORTED)
 
 
 def _read(connection: Connection, *, study_id: int, numbers: Sequence[int], metric: str) -> list[Trajectory]:

@@ -70,14 +70,13 @@ class Prepared:
         ]
 
     def columns(self, connection: Connection, values: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """All rows, column by column: for those so many that a row each would take longer than reading them."""
-        found = list(zip(*self.execute(connection, values).fetchall(), strict=True))
-        processors = self._made[connection.dialect.name].processors
-        if not found:
-            return [() for _ in processors]
-        return [
-            column if make is None else list(map(make, column)) for make, column in zip(processors, found, strict=True)
-        ]
+        """All rows, column by column, each value as the driver gives it.
+
+        For so many that to make each of them what its column's type says would take longer than to read them.
+        """
+        cursor = self.execute(connection, values)
+        rows = cursor.fetchall()
+        return list(zip(*rows, strict=True)) if rows else [() for _ in cursor.description]
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """Run it; the driver's cursor."""

@@ -53,7 +53,7 @@ def read(connection: Connection, study: StudyRecord) -> list[Improvement]:
     best = _BEST[study.directions[0]].rows(connection, values)
     first = _FIRST.rows(connection, values) if len(best) == LOOKED_AT else []
     found: list[Improvement] = []
-    for number, value in sorted({*first, *best}):
+    for number, value in sorted({(number, value) for number, value in [*first, *best]}):
         if not found or sign * value < sign * found[-1][1]:
             found.append((number, value))
     return found

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Double, Engine, Text, bindparam, cast, extract, select, type_coerce
+from sqlalchemy import Connection, Double, Engine, Text, bindparam, cast, extract, func, select, type_coerce
 
 from tuner.storage.driver import Prepared
 from tuner.storage.studies import StudyRecord
@@ -34,8 +34,8 @@ class Points:
 
     value: what the trial is ranked by, or, where trials are not ranked, its value of the first metric; NaN where it has
     none or it is not finite. best_value: the best that its present attempt has reported. verdict: "" where there is
-    none. steps_run: NaN where it is not known. finished_at: seconds since 1970, UTC; NaN where it has not.
-    parameters: by name, those that are numbers; NaN where a trial's is none.
+    none. steps_run: those that it has run, or reported; NaN where it is not known. finished_at: seconds since 1970,
+    UTC; NaN where it has not. parameters: by name, those that are numbers; NaN where a trial's is none.
     """
 
     number: Integers
@@ -88,7 +88,7 @@ def _statement(dialect: str) -> Any:
         # Documents as text: all of a column are parsed at once.
         type_coerce(table.c["values"], Text),
         table.c.best_value,
-        table.c.steps_run,
+        func.coalesce(table.c.steps_run, table.c.last_step),
         table.c.gradient_evaluations,
         # As text too, or as a number: a time object each would take longer than all the rest.
         type_coerce(table.c.finished_at, Text)

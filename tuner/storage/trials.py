@@ -249,15 +249,6 @@ def page(
     return [TrialRecord._make(row) for row in connection.execute(statement, {"of_study": study_id, **given})]
 
 
-def lengths(connection: Connection, study_id: int) -> list[tuple[int, int]]:
-    """The number of every complete or pruned trial that is not excluded, ascending, and the steps it has run."""
-    steps = func.coalesce(table.c.steps_run, table.c.last_step, 0)
-    statement = select(table.c.number, steps).where(
-        table.c.study_id == study_id, table.c.state.in_(("complete", "pruned")), ~table.c.excluded
-    )
-    return [(number, steps) for number, steps in connection.execute(statement.order_by(table.c.number))]
-
-
 def longest(connection: Connection, study_id: int, descents: Sequence[str]) -> dict[str, TrialRecord]:
     """Of each of these descents the complete trial that ran it furthest, and is not excluded; by the descent."""
     found = {}
