@@ -93,7 +93,6 @@ function themed(own, narrow) {
     },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 }, itemsizing: "constant" },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: "var(--faint)", activecolor: "var(--accent)", orientation: "v" },
-    uirevision: "kept",
     ...own,
     // A finger that moves over a chart moves the page.
     dragmode: own.dragmode ?? (matchMedia("(pointer: coarse)").matches ? false : "zoom"),
@@ -178,6 +177,7 @@ class TunerChart extends HTMLElement {
   #fetchedAt = -Infinity;
   #timer = 0;
   #leaving = null;
+  #listens = false;
 
   connectedCallback() {
     if (!this.#plot) this.#build();
@@ -204,8 +204,14 @@ class TunerChart extends HTMLElement {
     this.#request?.abort();
     clearTimeout(this.#timer);
     this.#palette.gone();
-    if (window.Plotly) window.Plotly.purge(this.#plot);
+    this.#clear();
     this.#stale = true;
+  }
+
+  #clear() {
+    if (this.#figure) window.Plotly.purge(this.#plot);
+    this.#figure = null;
+    this.#listens = false;
   }
 
   #build() {
@@ -215,7 +221,8 @@ class TunerChart extends HTMLElement {
       return element;
     };
     this.#plot = made("div", "plot");
-    this.#plot.setAttribute("role", "img");
+    // Not an image: the buttons above a plot are to be reached. The drawing itself is said by the sentence below it.
+    this.#plot.setAttribute("role", "group");
     this.#plot.setAttribute("aria-label", this.getAttribute("label"));
     this.#status = made("p", "chart-status");
     this.#status.setAttribute("role", "status");
@@ -307,8 +314,7 @@ class TunerChart extends HTMLElement {
   async #take(answer) {
     if (answer.empty !== undefined) {
       this.#answer = answer;
-      this.#figure = null;
-      window.Plotly.purge(this.#plot);
+      this.#clear();
       this.#say(answer.empty);
       this.#summary.textContent = "";
       this.#details.hidden = true;
@@ -324,7 +330,6 @@ class TunerChart extends HTMLElement {
     this.#say("");
     await this.#draw();
     this.#summary.textContent = answer.summary;
-    this.#plot.setAttribute("aria-label", `${this.getAttribute("label")}. ${answer.summary}`);
     this.#details.hidden = !answer.table;
     this.#tabulate();
   }
@@ -335,12 +340,13 @@ class TunerChart extends HTMLElement {
       data: this.#figure.data.map((trace) =>
         trace.colorbar ? { ...trace, colorbar: bar(trace.colorbar, narrow) } : trace,
       ),
-      layout: themed(this.#figure.layout, narrow),
+      // Where a reader has zoomed to holds while what is shown is of the same options.
+      layout: { ...themed(this.#figure.layout, narrow), uirevision: this.#address().search },
     });
-    const first = !this.#plot.classList.contains("js-plotly-plot");
     await window.Plotly.react(this.#plot, drawn.data, drawn.layout, CONFIG);
-    if (first || !this.#plot.dataset.listens) {
-      this.#plot.dataset.listens = "1";
+    for (const drawing of this.#plot.querySelectorAll(".main-svg")) drawing.setAttribute("aria-hidden", "true");
+    if (!this.#listens) {
+      this.#listens = true;
       this.#plot.on("plotly_click", (event) => this.#follow(event.points[0].customdata?.[0]));
     }
   }
