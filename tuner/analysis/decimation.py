@@ -61,10 +61,12 @@ def spread(
         mine = np.flatnonzero(kind == one)
         for values in (across, up):
             first[mine[[np.argmin(values[mine]), np.argmax(values[mine])]]] = True
+    # Which point of a cell comes first must not follow from where it is: a grid would be seen.
+    luck = np.random.default_rng(0).permutation(count)
     side = 2 * int(np.sqrt(most))
     while True:
         cell = (kind * side + _part(across, side)) * side + _part(up, side)
-        order = np.argsort(cell, kind="stable")
+        order = np.lexsort((luck, cell))
         begins = np.r_[True, np.diff(cell[order]) > 0]
         if np.count_nonzero(begins) <= most or side == 1:
             break
@@ -74,7 +76,7 @@ def spread(
     turn = np.empty(count, dtype=np.int64)
     turn[order] = place - np.maximum.accumulate(np.where(begins, place, 0))
     turn[first] = -1
-    chosen = np.argsort(turn, kind="stable")[: max(most, int(np.count_nonzero(first)))]
+    chosen = np.lexsort((luck, turn))[: max(most, int(np.count_nonzero(first)))]
     return np.sort(chosen)
 
 

@@ -21,7 +21,7 @@ from api.dashboard.format import duration, number, words
 from tuner.analysis.decimation import spread
 from tuner.service.points import StudyPoints
 
-MOST_POINTS = 3000
+MOST_POINTS = 1500
 IN_TABLE = 20
 
 By = Literal["trials", "evaluations", "time"]

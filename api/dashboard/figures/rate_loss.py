@@ -27,7 +27,8 @@ from api.dashboard.signs import VERDICTS, sign
 from tuner.analysis.decimation import spread
 from tuner.service.points import RATE, STEPS, StudyPoints
 
-MOST_POINTS = 4000
+MOST_POINTS = 2000
+"""Points that a browser draws in a moment: each is a shape of its own."""
 IN_TABLE = 20
 
 KINDS = ["", *VERDICTS]

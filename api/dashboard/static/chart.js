@@ -68,6 +68,8 @@ const AXIS = {
   linecolor: "var(--rule)",
   zerolinecolor: "var(--rule)",
   exponentformat: "power",
+  minexponent: 7,
+  separatethousands: true,
   ticks: "outside",
   ticklen: 4,
   tickcolor: "var(--rule)",
@@ -84,6 +86,7 @@ function themed(own, narrow) {
     plot_bgcolor: "rgba(0,0,0,0)",
     colorway: ["var(--accent)", "var(--second)", "var(--third)", "var(--fourth)"],
     margin: { l: 8, r: 12, t: 8, b: 8 },
+    separators: ".\u202f",
     hovermode: "closest",
     hoverlabel: {
       bgcolor: "var(--panel)",

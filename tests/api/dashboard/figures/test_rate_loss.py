@@ -142,7 +142,7 @@ def test_of_a_hundred_thousand_trials_those_that_matter_are_drawn() -> None:
     diverged = rates[verdicts == "diverged"]
     rail = set(numbers(figure, "diverged-rail"))
     assert {int(np.flatnonzero(rates == edge)[0]) for edge in (diverged.min(), diverged.max())} <= rail
-    assert "100\u202f000 trials by learning rate (4\u202f000 are drawn" in figure.summary
+    assert "100\u202f000 trials by learning rate (2\u202f000 are drawn" in figure.summary
 
 
 @pytest.mark.parametrize("color", ["verdict", "steps"])
