@@ -4,7 +4,7 @@ SQLAlchemy makes such a statement, once. To run it and to wrap its rows takes SQ
 for both, so that is left to the driver. Errors are raised as SQLAlchemy raises them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,15 +68,6 @@ class Prepared:
             tuple([value if make is None else make(value) for make, value in zip(processors, row, strict=True)])
             for row in found
         ]
-
-    def columns(self, connection: Connection, values: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """All rows, column by column, each value as the driver gives it.
-
-        For so many that to make each of them what its column's type says would take longer than to read them.
-        """
-        cursor = self.execute(connection, values)
-        rows = cursor.fetchall()
-        return list(zip(*rows, strict=True)) if rows else [() for _ in cursor.description]
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """Run it; the driver's cursor."""

@@ -1,6 +1,6 @@
 """A study's trials as columns, one number each: what is drawn, counted and compared of a hundred thousand at once.
 
-Rows are read through the driver and made into arrays, column by column. What was read of a study is remembered by its
+The database makes a list of each column, and that is read as a whole. What was read of a study is remembered by its
 sequence: the next look reads the trials that were written since, and nothing else.
 """
 
@@ -9,14 +9,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Double, Engine, Text, bindparam, cast, extract, func, select, type_coerce
+from sqlalchemy import Connection, Double, Engine, Select, Text, bindparam, cast, extract, func, select, type_coerce
 
-from tuner.storage.driver import Prepared
 from tuner.storage.studies import StudyRecord
 from tuner.storage.tables import trial as table
 from tuner.trial import decode_float
@@ -78,31 +78,36 @@ class Points:
 _COLUMNS = [field.name for field in fields(Points) if field.name != "parameters"]
 
 
-def _statement(dialect: str) -> Any:
+@cache
+def _statement(dialect: str) -> Select[Any]:
+    """One row, a JSON list of each column's values: to make that takes the database less than to give all rows."""
+    sqlite = dialect == "sqlite"
+    ended = table.c.finished_at
+
+    def column(of: Any) -> Any:
+        return func.json_group_array(of) if sqlite else cast(func.json_agg(of), Text)
+
+    def documents(of: Any) -> Any:
+        return "[" + func.aggregate_strings(func.coalesce(type_coerce(of, Text), "null"), ",") + "]"
+
     columns = [
-        table.c.number,
-        table.c.state,
-        table.c.verdict,
-        table.c.excluded,
-        table.c.objective_value,
-        # Documents as text: all of a column are parsed at once.
-        type_coerce(table.c["values"], Text),
-        table.c.best_value,
-        func.coalesce(table.c.steps_run, table.c.last_step),
-        table.c.gradient_evaluations,
-        # As text too, or as a number: a time object each would take longer than all the rest.
-        type_coerce(table.c.finished_at, Text)
-        if dialect == "sqlite"
-        else cast(extract("epoch", table.c.finished_at), Double),
-        table.c.sequence,
-        type_coerce(table.c.parameters, Text),
+        column(table.c.number),
+        column(table.c.state),
+        column(table.c.verdict),
+        column(table.c.excluded),
+        column(table.c.objective_value),
+        column(table.c.best_value),
+        column(func.coalesce(table.c.steps_run, table.c.last_step)),
+        column(table.c.gradient_evaluations),
+        column(type_coerce(ended, Text) if sqlite else cast(extract("epoch", ended), Double)),
+        column(table.c.sequence),
+        documents(table.c.parameters),
+        documents(table.c["values"]),
     ]
     return select(*columns).where(
         table.c.study_id == bindparam("of_study"), table.c.sequence > bindparam("after_sequence")
     )
 
-
-_SINCE = Prepared(_statement)
 
 EVERYTHING = -1
 """A sequence before all others."""
@@ -127,10 +132,14 @@ def read(connection: Connection, study: StudyRecord) -> Points:
 
 def since(connection: Connection, study: StudyRecord, sequence: int) -> Points:
     """The trials of a study that were written after a sequence."""
-    columns = _SINCE.columns(connection, {"of_study": study.id, "after_sequence": sequence})
-    number, state, verdict, excluded, ranked, values, best, steps, evaluations, finished, at, parameters = columns
+    statement = _statement(connection.dialect.name)
+    texts = connection.execute(statement, {"of_study": study.id, "after_sequence": sequence}).one()
+    *columns, values = [text or "[]" for text in texts]
+    number, state, verdict, excluded, ranked, best, steps, evaluations, finished, at, parameters = map(
+        json.loads, columns
+    )
     order = np.argsort(np.array(number, dtype=np.int64), kind="stable")
-    value = _floats(ranked) if len(study.directions) == 1 else _told(values, study.curve_metric)
+    value = _floats(ranked) if len(study.directions) == 1 else _told(json.loads(values), study.curve_metric)
 
     def text(column: Sequence[str | None]) -> NDArray[np.str_]:
         return np.array([one or "" for one in column], dtype=np.str_)[order]
@@ -146,18 +155,13 @@ def since(connection: Connection, study: StudyRecord, sequence: int) -> Points:
         gradient_evaluations=np.array(evaluations, dtype=np.int64)[order],
         finished_at=_seconds(finished)[order],
         sequence=np.array(at, dtype=np.int64)[order],
-        parameters={name: column[order] for name, column in _numbers(_documents(parameters)).items()},
+        parameters={name: column[order] for name, column in _numbers(parameters).items()},
     )
 
 
-def _documents(column: Sequence[str | None]) -> list[Any]:
-    found: list[Any] = json.loads(f"[{','.join(one or 'null' for one in column)}]")
-    return found
-
-
-def _told(values: Sequence[str | None], metric: str) -> Floats:
+def _told(values: Sequence[Mapping[str, Any] | None], metric: str) -> Floats:
     """The finite values of a metric."""
-    told = _floats([decode_float((one or {}).get(metric)) for one in _documents(values)])
+    told = _floats([decode_float((one or {}).get(metric)) for one in values])
     return np.where(np.isfinite(told), told, np.nan)
 
 
