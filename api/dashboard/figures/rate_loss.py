@@ -218,7 +218,6 @@ class _Shown:
         found["xaxis"] = axis(escaped(words(self._across)), logarithmic=self._logarithmic)
         limit = study.limit
         if limit is not None and self._across == RATE:
-            found["xaxis"]["autorangeoptions"] = {"include": limit.rate}
             found["shapes"] = [
                 {
                     "type": "line",
