@@ -25,6 +25,7 @@ from tuner.errors import (
     StudyState,
 )
 from tuner.service import studies
+from tuner.storage.studies import StudyOrder
 from tuner.strict import Strict, Tag, Text, without_nul
 from tuner.trial import Trial
 
@@ -44,10 +45,15 @@ class StudyQuery(Paging):
         Annotated[str, AfterValidator(without_nul)] | None,
         Field(max_length=100, description="Only those whose name contains it."),
     ] = None
+    tag: Annotated[
+        Annotated[str, AfterValidator(without_nul)] | None,
+        Field(max_length=64, description="Only those that have this tag."),
+    ] = None
+    sort: Annotated[StudyOrder, Field(description="In which order; a minus turns it round.")] = "-created"
 
 
 class StudyList(BaseModel):
-    """A page of studies, newest first."""
+    """A page of studies."""
 
     studies: list[Study]
     next_page_token: str | None
@@ -85,9 +91,15 @@ def create(definition: StudyRequest, database: OfDatabase, response: Response, k
 
 @router.get("", operation_id="list_studies", summary="List studies", responses=documented(InvalidInput))
 def page(query: Annotated[StudyQuery, Query()], database: OfDatabase) -> StudyList:
-    """Studies, newest first, a page at a time."""
+    """Studies, the newest first where no other order is asked for, a page at a time."""
     found = studies.page(
-        database, state=query.state, text=query.text, page_size=query.page_size, page_token=query.page_token
+        database,
+        state=query.state,
+        text=query.text,
+        tag=query.tag,
+        order=query.sort,
+        page_size=query.page_size,
+        page_token=query.page_token,
     )
     return StudyList(studies=found.studies, next_page_token=found.next_page_token)
 

@@ -117,6 +117,9 @@ def test_studies_are_found_by_state_and_by_a_part_of_their_name(client: httpx.Cl
     assert names(text="resnet", state="active") == ["resnet-18"]
     assert names(text="_") == ["vgg_16"], "a pattern's sign is a sign like any other"
     assert names(text="%") == []
+    client.patch("/v1/studies/vgg_16", json={"tags": ["old"]})
+    assert names(tag="old") == ["vgg_16"]
+    assert names(sort="name") == ["resnet-18", "resnet-50", "vgg_16"]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,8 @@ def test_studies_are_found_by_state_and_by_a_part_of_their_name(client: httpx.Cl
         ("page_token=%00", "page_token"),
         ("state=asleep", "state"),
         ("text=%00", "text"),
+        ("tag=%00", "tag"),
+        ("sort=loss", "sort"),
         ("pagesize=3", "pagesize"),
     ],
 )

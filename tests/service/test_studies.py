@@ -8,7 +8,9 @@ from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, Stud
 from tuner.service import studies
 from tuner.service.ask import ask
 from tuner.service.tell import tell
-from tuner.storage.database import Database
+from tuner.storage import studies as stored
+from tuner.storage.database import Connection, Database, now
+from tuner.storage.studies import StudyOrder
 
 
 def test_a_study_is_stored_resolved(database: Database) -> None:
@@ -66,6 +68,50 @@ def test_studies_are_found_by_text_and_state(database: Database) -> None:
     studies.pause(database, "big_model")
     assert [study.name for study in studies.page(database, text="BIG_").studies] == ["big_model"]
     assert [study.name for study in studies.page(database, state="active").studies] == ["bigger.model"]
+
+
+def test_a_tag_is_found_whole(database: Database) -> None:
+    tagged = {"a": ["vision"], "b": ["vision", 'odd "tag"'], "c": ["visions"], "d": []}
+    for name, tags in tagged.items():
+        studies.create(database, external(name, tags=tags))
+    database.write(lambda connection: _made_by_optuna(connection, "e"))
+
+    def found(tag: str) -> list[str]:
+        return [study.name for study in studies.page(database, tag=tag).studies]
+
+    assert found("vision") == ["b", "a"]
+    assert found('odd "tag"') == ["b"]
+    assert found("visio") == found("%") == found("") == []
+
+
+def _made_by_optuna(connection: Connection, name: str) -> None:
+    stored.create(
+        connection,
+        name=name,
+        definition=None,
+        directions=["minimize"],
+        metrics=["value"],
+        objective=None,
+        moment=now(connection),
+    )
+
+
+@pytest.mark.parametrize("order", ["created", "-created", "name", "-name"])
+def test_every_order_walks_every_study_once(database: Database, order: StudyOrder) -> None:
+    names = ["delta", "alpha", "charlie", "bravo", "echo"]
+    for name in names:
+        studies.create(database, external(name))
+    expected = sorted(names) if "name" in order else names
+    seen, token = [], None
+    while True:
+        page = studies.page(database, order=order, page_size=2, page_token=token)
+        seen += [study.name for study in page.studies]
+        token = page.next_page_token
+        if token is None:
+            break
+        # The study that the next page begins after may be gone by then.
+        studies.delete(database, seen[-1])
+    assert seen == (expected[::-1] if order.startswith("-") else expected)
 
 
 def test_best_passes_over_values_that_are_not_finite(database: Database) -> None:

@@ -69,7 +69,9 @@ def test_pages_go_from_new_to_old_and_can_be_narrowed(database: Database) -> Non
 
     def names(size: int = 10, after: int | None = None, state: str | None = None, text: str | None = None) -> list[str]:
         found = database.read(
-            lambda connection: studies.page(connection, state=state, text=text, after=after, size=size)
+            lambda connection: studies.page(
+                connection, state=state, text=text, tag=None, order="-created", after=after, size=size
+            )
         )
         return [study.name for study in found]
 

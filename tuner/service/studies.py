@@ -18,13 +18,13 @@ from tuner.service.paging import page_number
 from tuner.service.resolution import check_budget, resolve_request
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database, now
-from tuner.storage.studies import StudyRecord
+from tuner.storage.studies import StudyOrder, StudyRecord
 from tuner.trial import Trial
 
 
 @dataclass(frozen=True)
 class StudyPage:
-    """Studies, newest first, and where the next page begins."""
+    """Studies, and where the next page begins."""
 
     studies: list[Study]
     next_page_token: str | None
@@ -102,10 +102,12 @@ def page(
     *,
     state: str | None = None,
     text: str | None = None,
+    tag: str | None = None,
+    order: StudyOrder = "-created",
     page_size: int = 50,
     page_token: str | None = None,
 ) -> StudyPage:
-    """Studies, newest first, by state and by a part of their name.
+    """Studies by state, by a part of their name and by a tag, the newest first where no other order is wanted.
 
     Raises:
         InvalidInput: the page token is none of ours.
@@ -113,7 +115,9 @@ def page(
     after = page_number(page_token)
 
     def work(connection: Connection) -> StudyPage:
-        records = studies.page(connection, state=state, text=text, after=after, size=page_size + 1)
+        records = studies.page(
+            connection, state=state, text=text, tag=tag, order=order, after=after, size=page_size + 1
+        )
         more = len(records) > page_size
         records = records[:page_size]
         return StudyPage(views(connection, records), str(records[-1].id) if more else None)
