@@ -1,20 +1,99 @@
-"""Every study, newest first."""
+"""Every study: found by name, state and tag, and steered from its row."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AfterValidator, BaseModel
 from starlette.responses import HTMLResponse
 
 from api.dashboard.pages import PageToken
 from api.dashboard.rendering import render
 from api.serving import OfDatabase
-from tuner.service import studies
+from tuner.service import events, studies
+from tuner.storage.database import Database
+from tuner.storage.studies import StudyOrder
+from tuner.strict import without_nul
 
 router = APIRouter(include_in_schema=False)
 
 STUDIES_A_PAGE = 50
 
+TUTORIAL = """{
+  "name": "line-fit",
+  "objective": {"name": "line_fit"},
+  "search_space": {
+    "learning_rate": {"type": "float", "low": 1e-4, "high": 1, "scale": "log"},
+    "steps": {"type": "int", "low": 1, "high": 200}
+  },
+  "budget": {"trials": 100}
+}"""
+"""The first study that anybody makes."""
+
+
+class Wanted(BaseModel):
+    """Which studies the page shows: what its address says. An empty field of its form says nothing."""
+
+    text: Annotated[str, Query(max_length=100), AfterValidator(without_nul)] = ""
+    state: Literal["", "active", "paused", "stopped", "completed"] = ""
+    tag: Annotated[str, Query(max_length=64), AfterValidator(without_nul)] = ""
+    sort: StudyOrder = "-created"
+    page_token: PageToken = None
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether some studies are left out."""
+        return bool(self.text or self.state or self.tag)
+
+    def address(self, path: str = "/", **changes: str | None) -> str:
+        """The address of the page with these changes, from its first page on where they do not say otherwise."""
+        fields = {**self.model_dump(exclude={"page_token"}), **changes}
+        said = {name: value for name, value in fields.items() if value and (name, value) != ("sort", "-created")}
+        return f"{path}?{urlencode(said)}" if said else path
+
+    def sorted_by(self, key: Literal["created", "name"]) -> str | None:
+        """How a column is sorted, in ARIA's words; None where the page is sorted by another."""
+        if self.sort.removeprefix("-") != key:
+            return None
+        return "descending" if self.sort.startswith("-") else "ascending"
+
+    def turned(self, key: Literal["created", "name"]) -> str:
+        """The address of the page sorted by a column: first the usual way, then the other way round."""
+        usual, other = ("-created", "created") if key == "created" else ("name", "-name")
+        return self.address(sort=other if self.sort == usual else usual)
+
 
 @router.get("/")
-def studies_page(database: OfDatabase, request: Request, page_token: PageToken = None) -> HTMLResponse:
+def studies_page(wanted: Annotated[Wanted, Query()], database: OfDatabase, request: Request) -> HTMLResponse:
     """A page of them."""
-    page = studies.page(database, page_size=STUDIES_A_PAGE, page_token=page_token)
-    return render("studies.html", page=page, first=page_token is None, service=str(request.base_url).rstrip("/"))
+    # Before the studies are read, so that the page misses nothing that happens after.
+    number = events.present(database)
+    return _rendered("studies.html", wanted, database, request, number=number)
+
+
+@router.get("/live")
+def live(wanted: Annotated[Wanted, Query()], database: OfDatabase, request: Request) -> HTMLResponse:
+    """The same studies, for a page that is open."""
+    return _rendered("studies_regions.html", wanted, database, request)
+
+
+def _rendered(
+    template: str, wanted: Wanted, database: Database, request: Request, *, number: int | None = None
+) -> HTMLResponse:
+    page = studies.page(
+        database,
+        state=wanted.state or None,
+        text=wanted.text or None,
+        tag=wanted.tag or None,
+        order=wanted.sort,
+        page_size=STUDIES_A_PAGE,
+        page_token=wanted.page_token,
+    )
+    return render(
+        template,
+        page=page,
+        wanted=wanted,
+        number=number,
+        tutorial=TUTORIAL,
+        service=str(request.base_url).rstrip("/"),
+    )
