@@ -31,7 +31,7 @@ OPEN_BELOW = "/assets/"
 OF_WORK = (":ask", ":report", ":tell", ":heartbeat", ":release")
 """Verbs of training clients."""
 
-OF_READERS = (":preview", ":analyse", "/sign-out")
+OF_READERS = (":preview", ":analyse", ":validate", "/sign-out")
 """What is posted and changes nothing that others see."""
 
 COOKIE = "tuner_session"

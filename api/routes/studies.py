@@ -1,4 +1,4 @@
-"""Studies: create, list, read, change, delete, and steer."""
+"""Studies: validate, create, list, read, change, delete, and steer."""
 
 import re
 from typing import Annotated, Literal
@@ -25,6 +25,7 @@ from tuner.errors import (
     StudyState,
 )
 from tuner.service import studies
+from tuner.service.studies import ValidStudy
 from tuner.storage.studies import StudyOrder
 from tuner.strict import Strict, Tag, Text, without_nul
 from tuner.trial import Trial
@@ -87,6 +88,21 @@ def create(definition: StudyRequest, database: OfDatabase, response: Response, k
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/studies/{study.address}"
     return study
+
+
+@router.post(
+    ":validate",
+    operation_id="validate_study",
+    summary="Say what would be created",
+    responses=documented(InvalidInput, MissingExtra, ObjectiveFailed, StudyExists, body=True),
+)
+def validate(definition: StudyRequest, database: OfDatabase) -> ValidStudy:
+    """What creating a study would store, with every default filled in; or what is wrong with it, field by field.
+
+    Nothing is stored and no gradient is taken: what a range test would find, or whether the objective's gradient is
+    right, is not known so.
+    """
+    return studies.validate(database, definition)
 
 
 @router.get("", operation_id="list_studies", summary="List studies", responses=documented(InvalidInput))

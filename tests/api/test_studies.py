@@ -166,3 +166,15 @@ def test_what_names_no_study_is_404(client: httpx.Client, name: str) -> None:
     for method, path in [("GET", ""), ("PATCH", ""), ("POST", ":pause"), ("GET", "/best"), ("GET", "/trials/0/curve")]:
         response = client.request(method, f"/v1/studies/{name}{path}", json={} if method == "PATCH" else None)
         assert (response.status_code, problem(response)["code"]) == (404, "study_not_found"), (method, path)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_study_can_be_validated_first(client: httpx.Client) -> None:
+    valid = strict(client.post("/v1/studies:validate", json=registered()))
+    assert (valid["exists"], valid["definition"]["budget"]["trials"]) == (False, 100)
+    assert client.get("/v1/studies/line-fit").status_code == 404
+    wrong = client.post("/v1/studies:validate", json=registered(budget={"trials": 0}))
+    assert (wrong.status_code, fields(wrong)) == (422, ["budget.trials"])
+    client.post("/v1/studies", json=registered())
+    taken = client.post("/v1/studies:validate", json=registered(budget={"trials": 5}))
+    assert (taken.status_code, problem(taken)["code"]) == (409, "study_exists")

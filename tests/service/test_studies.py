@@ -1,13 +1,16 @@
 """Studies: created once, changed on purpose, over when their budget is."""
 
+from typing import Any
+
 import pytest
 
 from tests.service.definitions import SPACE, complete, external, registered
-from tuner.definition import StudyDefinition
+from tuner.definition import StudyDefinition, StudyRequest
 from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyNotFound, StudyState
 from tuner.service import studies
 from tuner.service.ask import ask
 from tuner.service.tell import tell
+from tuner.space import FloatRange
 from tuner.storage import studies as stored
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyOrder
@@ -42,6 +45,41 @@ def test_what_python_takes_for_equal_is_another_definition(database: Database) -
     studies.create(database, with_choices(1, 0))
     with pytest.raises(StudyExists, match="search_space"):
         studies.create(database, with_choices(True, False))
+
+
+def request(**changes: Any) -> StudyRequest:
+    document = registered().model_dump(mode="json", include={"name", "objective", "search_space"})
+    return StudyRequest.model_validate({**document, **changes})
+
+
+def test_what_is_valid_is_what_would_be_stored(database: Database) -> None:
+    valid = studies.validate(database, request())
+    assert (valid.exists, valid.range_test) == (False, None)
+    assert studies.page(database).studies == []
+    study, _ = studies.create(database, request())
+    assert study.definition == valid.definition
+    assert studies.validate(database, request()).exists
+    with pytest.raises(StudyExists, match="budget differs"):
+        studies.validate(database, request(budget={"trials": 7}))
+    with pytest.raises(InvalidInput, match="least"):
+        studies.validate(database, request(search_space={**SPACE, "steps": {"type": "int", "low": 0, "high": 9}}))
+
+
+def test_a_range_test_is_foreseen_and_not_run(database: Database) -> None:
+    tested = request(search_space={**SPACE, "learning_rate": "range-test"})
+    valid = studies.validate(database, tested)
+    assert valid.range_test is not None
+    assert not valid.exists
+    rate = valid.definition.search_space["learning_rate"]
+    assert isinstance(rate, FloatRange)
+    assert (rate.low, rate.high) == (valid.range_test.low, valid.range_test.high)
+    studies.create(database, tested)
+    assert studies.validate(database, tested).exists
+    with pytest.raises(StudyExists, match="goal"):
+        studies.validate(
+            database,
+            request(search_space={**SPACE, "learning_rate": "range-test"}, goal={"minimize": ["loss", "steps"]}),
+        )
 
 
 def test_an_unknown_study_is_not_found(database: Database) -> None:

@@ -16,7 +16,7 @@ from tuner.objectives import Objective, Stochastic, Validated
 from tuner.search import default_sampler, plans, resolve_sampler
 from tuner.search.pruners import resolve_pruner
 from tuner.service import budget
-from tuner.service.range_tests import FoundRange, find_range, plan_of
+from tuner.service.range_tests import FoundRange, RangeTestPlan, find_range, plan_of
 from tuner.space import Choices, IntRange, Parameter
 
 LARGEST_RATE = 1e12
@@ -46,8 +46,23 @@ def resolve_request(request: StudyDefinition | StudyRequest) -> tuple[StudyDefin
     """The definition that was asked for, resolved, and what a range test found for it, if one was to.
 
     Raises:
-        InvalidInput: as `resolve`, and where the range test gives no range or the budget does not afford it.
+        InvalidInput: as `judge`, and where the range test gives no range.
         ObjectiveFailed: the objective raised or answered wrong shapes.
+    """
+    definition, plan = judge(request)
+    if plan is None:
+        return definition, None
+    found = find_range(definition, plan)
+    return definition.with_learning_rate(found.low, found.high), found
+
+
+def judge(request: StudyDefinition | StudyRequest) -> tuple[StudyDefinition, RangeTestPlan | None]:
+    """What was asked for, resolved before a gradient is spent, and the range test that is to find its learning rate.
+
+    Until that is run the learning rate's range is the one to be tested.
+
+    Raises:
+        InvalidInput: as `resolve`, and where no range test can be run or the budget does not afford it.
     """
     if isinstance(request, StudyDefinition):
         return resolve(request), None
@@ -59,7 +74,6 @@ def resolve_request(request: StudyDefinition | StudyRequest) -> tuple[StudyDefin
             "search_space.learning_rate", "can be left to a range test only where the objective is registered"
         )
     plan = plan_of(tested)
-    # Everything else is judged before a gradient is spent.
     definition = resolve(request.with_learning_rate(plan.low, max(plan.low, plan.high)))
     limit = definition.budget.gradient_evaluations
     if limit is not None and limit < plan.steps + 1 + budget.least_cost(definition):
@@ -67,8 +81,7 @@ def resolve_request(request: StudyDefinition | StudyRequest) -> tuple[StudyDefin
             "budget.gradient_evaluations",
             f"does not afford the range test, which may take {plan.steps + 1}, and one trial",
         )
-    found = find_range(definition, plan)
-    return definition.with_learning_rate(found.low, found.high), found
+    return definition, plan
 
 
 def resolve(definition: StudyDefinition) -> StudyDefinition:

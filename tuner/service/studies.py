@@ -1,4 +1,4 @@
-"""Use cases of studies: create, read, list, change, pause, resume, stop, delete. One transaction each."""
+"""Use cases of studies: validate, create, read, list, change, pause, resume, stop, delete. One transaction each."""
 
 import json
 import re
@@ -7,15 +7,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from tuner.definition import STUDY_NAME, Study, StudyDefinition, StudyRequest
-from tuner.errors import InvalidInput, KeyReused, NoResult, NoSingleBest, StudyChanged, StudyExists, StudyState
+from tuner.errors import (
+    InvalidInput,
+    KeyReused,
+    NoResult,
+    NoSingleBest,
+    StudyChanged,
+    StudyExists,
+    StudyNotFound,
+    StudyState,
+)
 from tuner.service import budget, idempotency
 from tuner.service.idempotency import Key
 from tuner.service.open_study import definition_of, open_study
 from tuner.service.paging import page_number
-from tuner.service.resolution import check_budget, resolve_request
+from tuner.service.range_tests import RangeTestPlan
+from tuner.service.resolution import check_budget, judge, resolve_request
 from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyOrder, StudyRecord
@@ -35,6 +45,41 @@ class Created(BaseModel):
 
     study: Study
     created: bool
+
+
+class ValidStudy(BaseModel):
+    """A study that could be created: every default filled in. Nothing is stored, and no gradient was taken."""
+
+    definition: StudyDefinition = Field(
+        description="As it would be stored. Of a learning rate that is left to a range test, the range to be tested."
+    )
+    range_test: RangeTestPlan | None = Field(description="The range test that creating it would run.")
+    exists: bool = Field(description="Whether the identical study exists: creating it would find that one.")
+
+
+def validate(database: Database, request: StudyRequest) -> ValidStudy:
+    """Say what `create` would make of a request, but for what only running its objective tells.
+
+    Raises:
+        InvalidInput: the definition names what no registry knows, or does not fit its objective.
+        StudyExists: the name belongs to another definition.
+    """
+    definition, plan = judge(request)
+
+    def work(connection: Connection) -> bool:
+        try:
+            record = studies.get_by_name(connection, definition.name)
+        except StudyNotFound:
+            return False
+        asked = definition
+        rate = record.definition and record.definition.search_space.get("learning_rate")
+        if plan is not None and rate is not None:
+            # What the test will find is not known yet; anything else is.
+            asked = asked.model_copy(update={"search_space": {**asked.search_space, "learning_rate": rate}})
+        _require_same(record, asked)
+        return True
+
+    return ValidStudy(definition=definition, range_test=plan, exists=database.read(work))
 
 
 def create(database: Database, request: StudyDefinition | StudyRequest, key: Key | None = None) -> tuple[Study, bool]:
