@@ -108,6 +108,17 @@ def test_studies_are_found_by_text_and_state(database: Database) -> None:
     assert [study.name for study in studies.page(database, state="active").studies] == ["bigger.model"]
 
 
+def test_an_unused_name_is_one_that_can_be_used(database: Database) -> None:
+    wanted = ["line_fit", "My Valley!", "_", "x" * 200]
+    for end in ("", "-2", "-3"):
+        names = studies.unused_names(database, wanted)
+        assert names == {
+            text: stem + end for text, stem in zip(wanted, ["line-fit", "my-valley", "study", "x" * 90], strict=True)
+        }
+        for name in names.values():
+            studies.create(database, external(name))
+
+
 def test_a_tag_is_found_whole(database: Database) -> None:
     tagged = {"a": ["vision"], "b": ["vision", 'odd "tag"'], "c": ["visions"], "d": []}
     for name, tags in tagged.items():

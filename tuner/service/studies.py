@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -30,6 +31,9 @@ from tuner.storage import studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyOrder, StudyRecord
 from tuner.trial import Trial
+
+LONGEST_STEM = 90
+"""Characters of a name that leave room for a number."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,21 @@ def page(
         more = len(records) > page_size
         records = records[:page_size]
         return StudyPage(views(connection, records), str(records[-1].id) if more else None)
+
+    return database.read(work)
+
+
+def unused_names(database: Database, wanted: Sequence[str]) -> dict[str, str]:
+    """For each text a study's name like it that no study has: ``line-fit-2`` for ``line_fit`` where one is taken."""
+
+    def work(connection: Connection) -> dict[str, str]:
+        found = {}
+        for text in wanted:
+            stem = re.sub("[^a-z0-9._]+", "-", text.lower().replace("_", "-")).strip("._-")[:LONGEST_STEM] or "study"
+            taken = studies.names_that_begin(connection, stem)
+            numbered = (f"{stem}-{number}" for number in count(2))
+            found[text] = stem if stem not in taken else next(name for name in numbered if name not in taken)
+        return found
 
     return database.read(work)
 

@@ -274,6 +274,11 @@ def _has_tag(connection: Connection, tag: str) -> ColumnElement[bool]:
     return exists(select(tags.c.value).where(tags.c.value == tag))
 
 
+def names_that_begin(connection: Connection, text: str) -> set[str]:
+    """The names of studies that begin so."""
+    return set(connection.scalars(select(table.c.name).where(table.c.name.startswith(text, autoescape=True))))
+
+
 def everything(connection: Connection) -> list[StudyRecord]:
     """Every study, oldest first."""
     return [StudyRecord._make(row) for row in connection.execute(select(table).order_by(table.c.id))]

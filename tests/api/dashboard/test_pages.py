@@ -176,7 +176,9 @@ def test_trials_are_paged(client: httpx.Client) -> None:
     assert numbers == [str(number) for number in range(250)]
 
 
-@pytest.mark.parametrize("path", ["/objectives", "/objectives/line_fit", "/objectives/network", "/workers", "/about"])
+@pytest.mark.parametrize(
+    "path", ["/objectives", "/objectives/line_fit", "/objectives/network", "/new", "/workers", "/about"]
+)
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_the_other_pages_are_there(client: httpx.Client, path: str) -> None:
     page(client, path)

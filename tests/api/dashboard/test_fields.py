@@ -1,0 +1,79 @@
+"""Settings as fields: what a form asks for is what the schema says."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from api.dashboard.fields import fields
+from tuner import objectives
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Settings(BaseModel):
+    count: Annotated[int, Field(ge=1, le=9, description="How many.")]
+    share: float = 0.5
+    tolerance: float | None = None
+    title: Annotated[str, Field(min_length=1, max_length=20)] = "a <b>"
+    strict: bool = True
+    kind: Literal["one", "two"] = "one"
+    power: Literal[1, 2] = 2
+    colour: Colour = Colour.BLUE
+    sizes: list[int] = [1, 2]
+    either: int | str = 3
+
+
+FIELDS = {field.name: field for field in fields(Settings.model_json_schema())}
+
+
+def test_each_type_has_its_control() -> None:
+    kinds = {name: field.kind for name, field in FIELDS.items()}
+    assert kinds == {
+        "count": "integer",
+        "share": "number",
+        "tolerance": "number",
+        "title": "text",
+        "strict": "switch",
+        "kind": "choice",
+        "power": "choice",
+        "colour": "choice",
+        "sizes": "json",
+        "either": "json",
+    }
+    assert FIELDS["colour"].choices == ("red", "blue")
+    assert FIELDS["power"].choices == (1, 2)
+
+
+def test_a_default_is_shown_and_may_be_left_out() -> None:
+    shown = {name: (field.value, field.default) for name, field in FIELDS.items()}
+    assert shown == {
+        "count": ("", ""),
+        "share": ("0.5", "0.5"),
+        "tolerance": ("", "null"),
+        "title": ("a <b>", '"a <b>"'),
+        "strict": ("true", "true"),
+        "kind": ("one", '"one"'),
+        "power": ("2", "2"),
+        "colour": ("blue", '"blue"'),
+        "sizes": ("[1, 2]", "[1, 2]"),
+        "either": ("3", "3"),
+    }
+    assert [name for name, field in FIELDS.items() if field.required] == ["count"]
+
+
+def test_constraints_are_the_schemas() -> None:
+    assert FIELDS["count"].attributes == {"min": 1, "max": 9}
+    assert FIELDS["count"].description == "How many."
+    assert FIELDS["title"].attributes == {"minlength": 1, "maxlength": 20}
+    assert FIELDS["share"].attributes == {}
+
+
+def test_no_setting_of_ours_has_to_be_written_as_json() -> None:
+    for kind in objectives.registered().values():
+        for field in fields(kind.settings_schema):
+            assert field.kind != "json", f"{kind.name}.{field.name}"
+            assert field.description, f"{kind.name}.{field.name}"
