@@ -10,6 +10,7 @@ from api.security import HEADERS
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
 
+DISTRIBUTION = "fastapi-swagger"
 PACKAGE = "fastapi_swagger.resources"
 FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 

@@ -99,6 +99,12 @@ class Database:
         raise AssertionError("unreachable")
 
 
+def product(connection: Connection) -> str:
+    """What serves: ``PostgreSQL 18.1``, ``SQLite 3.51.3``."""
+    name = "SQLite" if connection.dialect.name == "sqlite" else "PostgreSQL"
+    return f"{name} {'.'.join(map(str, connection.dialect.server_version_info or ()))}"
+
+
 def now(connection: Connection) -> datetime:
     """The database's clock, UTC: the one clock that every machine agrees on.
 

@@ -6,6 +6,7 @@ version table of their own, so that other programs' migrations may share the dat
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, text
 
 import migrations
 from tuner.errors import SchemaMismatch
-from tuner.storage.database import Database
+from tuner.storage.database import Database, product
 
 VERSION_TABLE = "tuner_alembic_version"
 
@@ -68,6 +69,18 @@ def require_known(database: Database) -> None:
         SchemaMismatch: a newer version of Tuner has migrated this database.
     """
     database.read(_refuse_unknown)
+
+
+class Installation(NamedTuple):
+    """What a database is: its make and version, and the revision of its schema (None: there is none yet)."""
+
+    product: str
+    revision: str | None
+
+
+def installation(database: Database) -> Installation:
+    """What the database says that it is."""
+    return database.read(lambda connection: Installation(product(connection), current(connection)))
 
 
 def prepare(database: Database) -> None:
