@@ -31,12 +31,20 @@ function changed(data) {
 const sent = new Map();
 for (const region of document.querySelectorAll("[data-region]")) sent.set(region.dataset.region, region.outerHTML);
 
+let asked = 0;
+let shown = 0;
+
 /** Fetch the live regions, and put those that differ in the place of the old ones. */
 export async function renewed() {
   if (!live) return;
+  const number = ++asked;
   const response = await fetch(live);
   if (!response.ok) return;
-  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  const text = await response.text();
+  // Of answers that overtake one another the later question's is the newer one.
+  if (number < shown) return;
+  shown = number;
+  const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const list of fresh.querySelectorAll("[data-list]")) {
     const old = document.querySelector(`[data-list="${CSS.escape(list.dataset.list)}"]`);
     if (old) arrange(old, list);
@@ -65,10 +73,30 @@ function arrange(list, fresh) {
   }
 }
 
-/** Put a region in the place of the old one. Who has the focus inside finds it on what has the same id. */
+/** What a pointer is held down on: were it replaced, the click would go nowhere. */
+let pressed = null;
+let missed = false;
+addEventListener("pointerdown", (event) => (pressed = event.target), true);
+for (const end of ["pointerup", "pointercancel"]) {
+  addEventListener(end, () => {
+    pressed = null;
+    if (missed) setTimeout(() => renewed().catch(() => {}));
+    missed = false;
+  }, true);
+}
+
+/**
+ * Put a region in the place of the old one. Who has the focus inside finds it on what has the same id, or where that is
+ * gone, as the button of what can be done no more, on the first that has one.
+ */
 function replace(old, region) {
+  if (old.contains(pressed)) {
+    missed = true;
+    return;
+  }
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  const heir = focused?.id ? region.querySelector(`#${CSS.escape(focused.id)}`) : null;
+  const named = ":is(a, button)[id]";
+  const heir = focused?.id ? (region.querySelector(`#${CSS.escape(focused.id)}`) ?? region.querySelector(named)) : null;
   // Whoever writes, or would lose the place, keeps it: that region waits for the next change.
   if (focused && (!heir || focused.matches("input, select, textarea"))) return;
   sent.set(region.dataset.region, region.outerHTML);
