@@ -96,4 +96,5 @@ def _rendered(
         number=number,
         tutorial=TUTORIAL,
         service=str(request.base_url).rstrip("/"),
+        signed_in=hasattr(request.state, "bearer"),
     )
