@@ -1,16 +1,20 @@
 """Every study: found by name, state and tag, and steered from its row."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from pydantic import AfterValidator, BaseModel
 from starlette.responses import HTMLResponse
 
+from api.dashboard.figures.sparkline import sparkline
+from api.dashboard.format import number as readable
 from api.dashboard.pages import PageToken
 from api.dashboard.rendering import render
 from api.serving import OfDatabase
-from tuner.service import events, studies
+from tuner.definition import Study
+from tuner.service import events, points, studies
 from tuner.storage.database import Database
 from tuner.storage.studies import StudyOrder
 from tuner.strict import without_nul
@@ -77,6 +81,21 @@ def live(wanted: Annotated[Wanted, Query()], database: OfDatabase, request: Requ
     return _rendered("studies_regions.html", wanted, database, request)
 
 
+class Course(NamedTuple):
+    """The best so far as a line, and in words."""
+
+    path: str
+    words: str
+
+
+def _course(study: Study, improvements: Sequence[tuple[int, float]]) -> Course | None:
+    path = sparkline(improvements, sum(study.trials.values()))
+    if path is None:
+        return None
+    (_, first), (number, best) = improvements[0], improvements[-1]
+    return Course(path, f"From {readable(first)} to {readable(best)}, by trial {number}")
+
+
 def _rendered(
     template: str, wanted: Wanted, database: Database, request: Request, *, number: int | None = None
 ) -> HTMLResponse:
@@ -89,9 +108,11 @@ def _rendered(
         page_size=STUDIES_A_PAGE,
         page_token=wanted.page_token,
     )
+    improvements = points.improvements_of(database, [study.address for study in page.studies])
     return render(
         template,
         page=page,
+        courses={study.address: _course(study, improvements.get(study.address, [])) for study in page.studies},
         wanted=wanted,
         number=number,
         tutorial=TUTORIAL,

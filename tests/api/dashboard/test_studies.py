@@ -119,6 +119,19 @@ def test_a_row_says_how_a_study_is(client: httpx.Client) -> None:
         assert said in text, said
 
 
+def test_a_row_draws_the_best_so_far(client: httpx.Client) -> None:
+    client.post("/v1/studies", json=external())
+    client.post("/v1/studies/resnet/trials:ask", json={"count": 4})
+    assert "<path" not in re.findall(r'<td class="course">(.*?)</td>', client.get("/").text)[0]
+    for number, loss in enumerate([0.9, 2.0, "NaN", 0.25]):
+        told = {"attempt": 1, "state": "complete", "values": {"loss": loss}}
+        client.post(f"/v1/studies/resnet/trials/{number}:tell", json=told).raise_for_status()
+    [course] = re.findall(r'<td class="course">(.*?)</td>', client.get("/").text)
+    assert 'aria-label="From 0.9 to 0.25, by trial 3"' in course
+    # Two levels: one step, down.
+    assert re.search(r'd="M0\.0,2\.0H[0-9.]+V26\.0H120\.0"', course)
+
+
 def test_an_optuna_programs_study_is_shown_and_left_alone(client: httpx.Client, database: Database) -> None:
     storage = TunerStorage(database.url)
     study = optuna.create_study(storage=storage, study_name="Their Study")
