@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from pydantic import AfterValidator, BaseModel
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
+from api.dashboard.assets import compressed
 from api.dashboard.figures.sparkline import sparkline
 from api.dashboard.format import number as readable
 from api.dashboard.pages import PageToken
@@ -76,9 +77,11 @@ def studies_page(wanted: Annotated[Wanted, Query()], database: OfDatabase, reque
 
 
 @router.get("/live")
-def live(wanted: Annotated[Wanted, Query()], database: OfDatabase, request: Request) -> HTMLResponse:
+def live(wanted: Annotated[Wanted, Query()], database: OfDatabase, request: Request) -> Response:
     """The same studies, for a page that is open."""
-    return _rendered("studies_regions.html", wanted, database, request)
+    fragment = _rendered("studies_regions.html", wanted, database, request)
+    # It is fetched every second while trials run, and its rows are much alike.
+    return compressed(request, bytes(fragment.body), fragment.headers["content-type"])
 
 
 class Course(NamedTuple):
