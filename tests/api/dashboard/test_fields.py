@@ -73,7 +73,12 @@ def test_constraints_are_the_schemas() -> None:
 
 
 def test_no_setting_of_ours_has_to_be_written_as_json() -> None:
-    for kind in objectives.registered().values():
+    # Other tests register theirs.
+    ours = [
+        kind for kind in objectives.registered().values() if kind.factory.__module__.startswith("tuner.objectives.")
+    ]
+    assert ours
+    for kind in ours:
         for field in fields(kind.settings_schema):
             assert field.kind != "json", f"{kind.name}.{field.name}"
             assert field.description, f"{kind.name}.{field.name}"
