@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test test-faults check format bench bench-search lock openapi pictures clean
+.PHONY: help setup run test test-faults check image-test format bench bench-search lock openapi pictures clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ check: $(READY)  ## lint and types; the Dockerfile and the compose file, too
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile
+
+image-test:  ## build the image and run it read-only (needs buildah; podman where it can run)
+	tests/deployment/image.sh
 
 format: $(READY)  ## format the code
 	$(BIN)/ruff format .
