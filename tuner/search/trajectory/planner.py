@@ -17,10 +17,11 @@ The constants were chosen on half of the problems of ``benchmarks/search.py``; t
 """
 
 import math
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 
 from tuner.search.trajectory.followed import Followed
 from tuner.search.trajectory.requests import Limit, Pass, Plan, Probe, Request, Run, Task, Trajectory
+from tuner.search.trajectory.standing import SPACING, Challenge, Standing, is_behind, rate_above
 
 BELOW_LIMIT = 0.7
 """The first rate as a share of the measured limit, which may be a little too high."""
@@ -34,26 +35,8 @@ FIRST_STEPS = 3
 FIRST_HORIZON = 6
 """How far the first leader is followed; the horizon doubles from there."""
 
-CEILING = 30.0
-"""A descent is over once its loss is above the start's by so many times what the search has gained."""
-
-ROUGH = 0.45
-"""The roughness from which on a descent does not last."""
-
-LASTING = 0.5
-"""A descent that lasts has its best loss in what is beyond this share of its steps."""
-
-CLIMB = 4.0
-"""How far above the leader the first challenger is."""
-
-SPACING = 1.5
-"""A gap above the leader is looked into while it is wider than this."""
-
 CHALLENGE = 8
 """Steps that a challenger gets before it is judged."""
-
-PACE = 0.65
-"""A challenger is cut where the leader needed less than this share of its steps to get as low."""
 
 STEP_DOWN = math.sqrt(2)
 """The factor to the next rate below a leader that does not last."""
@@ -105,9 +88,8 @@ def plan(task: Task) -> Plan:
 class _Search:
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._followed: dict[float, Followed] = {}
-        self._start = math.nan
-        self._best = math.inf
+        self._standing = Standing()
+        self._followed = self._standing.followed
         self._furthest = task.most_steps
         self._spent = 0
         self._explored = 0
@@ -122,21 +104,21 @@ class _Search:
         leader = yield from self._begin()
         if leader not in self._followed:
             return
-        if not math.isfinite(self._start):
+        if not math.isfinite(self._standing.start):
             return
         horizon = min(FIRST_HORIZON, self._furthest)
         while True:
             leader = yield from self._settle(leader, horizon)
-            if self._lasts(leader):
+            if self._standing.lasts(leader):
                 leader = yield from self._climb(leader)
             self._horizon = horizon
             if self._is_rough:
                 yield from self._explore(SHARE * (self._spent - self._explored))
-            leader = self._better(leader)
+            leader = self._standing.better(leader)
             if horizon >= self._furthest:
                 break
             horizon = min(2 * horizon, self._furthest)
-        if self._gained > 0:
+        if self._standing.gained > 0:
             yield from self._refine()
 
     def _begin(self) -> Chosen:
@@ -160,19 +142,21 @@ class _Search:
                 break
             rate = max(rate / WALK, self._task.low)
         yield from self._follow({rate: FIRST_STEPS})
-        return rate if rate in self._followed or not self._followed else self._best_rate()
+        return rate if rate in self._followed or not self._followed else self._standing.best_rate()
 
     def _settle(self, leader: float, horizon: int) -> Chosen:
         """The leader at the horizon: a lower rate where it does not last."""
         down = STEP_DOWN
         yield from self._follow({leader: horizon})
-        while not self._lasts(leader):
+        while not self._standing.lasts(leader):
             self._is_rough = True
-            lower = self._near(leader / down, 1.25, below=leader / 1.15) or leader / down
+            lower = self._standing.near(leader / down, 1.25, below=leader / 1.15) or leader / down
             if lower < self._task.low:
                 break
             yield from self._follow({lower: horizon})
-            if lower not in self._followed or not (self._over(leader) or self._typical(lower) < self._typical(leader)):
+            if lower not in self._followed:
+                break
+            if not (self._over(leader) or self._followed[lower].typical < self._followed[leader].typical):
                 break
             leader, down = lower, min(down * STEP_DOWN, 4.0)
         return leader
@@ -180,15 +164,8 @@ class _Search:
     def _climb(self, leader: float) -> Chosen:
         """The leader, or whatever rate above it gets as low with as little."""
         beaten = {rate for rate in self._followed if self._over(rate)}
-        while leader < self._task.high:
-            above = min((rate for rate in beaten if rate > leader), default=None)
-            if above is None:
-                challenger = min(leader * CLIMB, self._task.high)
-            elif above / leader <= SPACING:
-                break
-            else:
-                challenger = min(math.sqrt(leader * above), leader * CLIMB)
-            known = self._near(challenger, math.sqrt(SPACING), above=leader, but=beaten)
+        while (challenger := rate_above(leader, beaten, self._task.high)) is not None:
+            known = self._standing.near(challenger, math.sqrt(SPACING), above=leader, but=beaten)
             challenger = challenger if known is None else known
             if (yield from self._challenge(leader, challenger)):
                 leader = challenger
@@ -198,24 +175,14 @@ class _Search:
 
     def _challenge(self, leader: float, rate: float) -> Generator[Request, Sequence[Trajectory] | Limit, bool]:
         """Whether the rate gets as low as the leader within as much rate x steps."""
-        led = self._followed[leader]
-        enough = max(4, math.ceil(1.1 * led.steps * leader / rate))
+        enough = self._standing.enough(leader, rate)
         steps = max(CHALLENGE, enough // 4)
         while True:
             yield from self._follow({rate: steps})
-            found = self._followed.get(rate)
-            if found is None or found.exploded:
-                return False
-            judged = found.steps >= 8
-            if judged and self._roughness(found) > ROUGH:
-                return False
-            if found.best <= led.best:
-                return True
-            if found.steps >= min(enough, self._furthest):
-                return False
-            if judged and led.steps_to(found.best) < PACE * found.steps:
-                return False
-            steps = min(enough, 2 * found.steps)
+            result = self._standing.challenge(leader, self._followed.get(rate), furthest=self._furthest)
+            if result is not Challenge.OPEN:
+                return result is Challenge.WON
+            steps = min(enough, 2 * self._followed[rate].steps)
 
     def _explore(self, evaluations: float) -> Steps:
         """Follow rates all around the best one, until so many evaluations have gone to that altogether."""
@@ -256,7 +223,7 @@ class _Search:
 
     def _drawn(self) -> tuple[float, int]:
         """The next rate of those that fill the range around the best one evenly."""
-        best = self._best_rate()
+        best = self._standing.best_rate()
         # Where the objective fails at a rate it may at higher ones, too: none of them is drawn.
         above = min((rate for rate in self._refused if rate > best), default=math.inf)
         low, high = max(best / BELOW, self._task.low), min(best * ABOVE, self._task.high, above)
@@ -264,28 +231,28 @@ class _Search:
         # The golden ratio's multiples fill an interval evenly at every length (Weyl 1916; Ramshaw 1981).
         rate = low * (high / low) ** (self._draws * _GOLDEN % 1.0)
         steps = self._horizon if self._draws % WHOLE_EVERY == 0 else min(EXPLORED_STEPS, self._furthest)
-        return self._near(rate, 1.005) or rate, steps
+        return self._standing.near(rate, 1.005) or rate, steps
 
     def _refine(self) -> Steps:
         """Neighbours of the best rate, ever closer; then nothing but exploring."""
         level = 0
         judged: set[float] = set()
         while level < len(REFINEMENTS):
-            factor, best = REFINEMENTS[level], self._best_rate()
+            factor, best = REFINEMENTS[level], self._standing.best_rate()
             for rate in (best / factor, best * factor):
                 if (yield from self._neighbour(rate, factor, best, judged)):
                     break
             else:
                 level += 1
             yield from self._explore(self._spent - self._explored)
-        best_loss, since = self._best, self._spent
+        best_loss, since = self._standing.best, self._spent
         while self._spent - since < PATIENCE * self._furthest:
             before = self._spent
             yield from self._explore(self._explored + self._furthest)
             if self._spent == before:
                 return
-            if self._best < best_loss - NOTHING * self._gained:
-                best_loss, since = self._best, self._spent
+            if self._standing.best < best_loss - NOTHING * self._standing.gained:
+                best_loss, since = self._standing.best, self._spent
 
     def _neighbour(
         self, rate: float, factor: float, best: float, judged: set[float]
@@ -305,7 +272,7 @@ class _Search:
             if found is None or self._over(rate) or found.steps < steps:
                 break
             pace = 0.5 * min(1.0, rate / best)
-            if found.steps >= JUDGED_STEPS and self._followed[best].steps_to(found.best) < pace * found.steps:
+            if found.steps >= JUDGED_STEPS and is_behind(self._followed[best], found, pace=pace):
                 break
             steps = 2 * max(steps, found.steps)
         return found is not None and found.best < self._followed[best].best
@@ -314,7 +281,7 @@ class _Search:
         """Follow rates to these steps, as far as they are not there yet, nor over."""
         steps = {rate: min(max(wanted[rate], 1), self._furthest) for rate in wanted}
         runs = [
-            Run(rate, end, self._ceiling())
+            Run(rate, end, self._standing.ceiling)
             for rate, end in steps.items()
             if rate not in self._refused and self._can_go_on(rate, end)
         ]
@@ -334,23 +301,12 @@ class _Search:
         followed = Followed(
             rate, one.losses, fewest_steps=self._task.fewest_steps, exploded=one.steps < min(steps, self._furthest)
         )
-        self._followed[rate] = followed
-        self._start = followed.start
-        self._best = min(self._best, followed.best)
+        self._standing.note(followed)
         if self._task.target is not None:
             reached = followed.steps_to(self._task.target)
             if reached <= followed.steps:
                 # Whoever is to be better must get there sooner.
                 self._furthest = max(min(self._furthest, reached - 1), 1)
-
-    def _ceiling(self) -> float:
-        gained = self._gained
-        return self._start + CEILING * gained if gained > 0 else math.inf
-
-    @property
-    def _gained(self) -> float:
-        """How far below the start the search has come."""
-        return max(self._start - self._best, 0.0) if self._followed else 0.0
 
     def _can_go_on(self, rate: float, steps: int) -> bool:
         return rate not in self._followed or (not self._over(rate) and self._followed[rate].steps < steps)
@@ -359,45 +315,3 @@ class _Search:
         """Whether a rate can be followed no further."""
         found = self._followed.get(rate)
         return found is not None and (found.exploded or found.steps >= self._furthest)
-
-    def _roughness(self, found: Followed) -> float:
-        return found.roughness(self._gained)
-
-    def _lasts(self, rate: float) -> bool:
-        found = self._followed.get(rate)
-        if found is None or found.exploded:
-            return False
-        return self._roughness(found) <= ROUGH and found.best_step >= LASTING * found.steps
-
-    def _typical(self, rate: float) -> float:
-        return self._followed[rate].typical
-
-    def _best_rate(self) -> float:
-        return min(self._followed, key=lambda rate: self._followed[rate].best)
-
-    def _better(self, leader: float) -> float:
-        """The rate with the lowest loss, where it is not a stroke of luck; else the leader."""
-        alive = [rate for rate in self._followed if not self._followed[rate].exploded]
-        best = min(alive, key=lambda rate: self._followed[rate].best, default=leader)
-        luck = self._typical(best) >= self._typical(leader)
-        return leader if luck or self._followed[best].best >= self._followed[leader].best else best
-
-    def _near(
-        self,
-        rate: float,
-        factor: float,
-        *,
-        above: float = 0.0,
-        below: float = math.inf,
-        but: Iterable[float] = (),
-    ) -> float | None:
-        """The followed rate nearest to this one, within a factor and between the two, that is not over."""
-        close = [
-            known
-            for known in self._followed
-            if above < known < below
-            and known not in but
-            and not self._followed[known].exploded
-            and abs(math.log(known / rate)) < math.log(factor)
-        ]
-        return min(close, key=lambda known: abs(math.log(known / rate)), default=None)
