@@ -5,7 +5,15 @@ numbers of the new trials, into points. Both are functions: no database, no cloc
 sampler is one line in ``tuner/search/registry.py``.
 """
 
-from tuner.search.registry import SAMPLERS, SamplerType, default_sampler, planner_of, plans, resolve_sampler
+from tuner.search.registry import (
+    SAMPLERS,
+    SamplerType,
+    default_sampler,
+    planner_of,
+    plans,
+    proposer_of,
+    resolve_sampler,
+)
 from tuner.search.sampler import History, Suggestion, Suggestions
 from tuner.search.suggest import look, suggest
 
@@ -19,6 +27,7 @@ __all__ = [
     "look",
     "planner_of",
     "plans",
+    "proposer_of",
     "resolve_sampler",
     "suggest",
 ]

@@ -163,9 +163,18 @@ def sampler_of(choice: SamplerChoice) -> Design | Learner | Planner:
 
 def planner_of(definition: StudyDefinition) -> Planner | None:
     """The planner that searches a study; None where a sampler chooses its points."""
-    if definition.objective is None or not plans(definition.sampler):
+    return None if definition.objective is None else _planner(definition.sampler)
+
+
+def proposer_of(definition: StudyDefinition) -> Planner | None:
+    """The planner that proposes rates to a study's clients; None where a sampler chooses its points."""
+    return None if definition.objective is not None else _planner(definition.sampler)
+
+
+def _planner(choice: SamplerChoice) -> Planner | None:
+    if not plans(choice):
         return None
-    sampler = sampler_of(definition.sampler)
+    sampler = sampler_of(choice)
     return sampler if isinstance(sampler, Planner) else None
 
 

@@ -1,7 +1,8 @@
 """What a sampler is: its settings, and one of three ways to choose points.
 
 A *design* lays its points out beforehand: a point depends on the study's seed and its place alone. A *learner* looks at
-the trials so far. A *planner* chooses no points: it follows rates, step by step, and decides on the way which go on.
+the trials so far. A *planner* follows rates, step by step, and decides on the way which go on; where others train, it
+proposes rates to them, and says which are hopeless.
 Each is a pydantic model whose fields are the user's settings.
 """
 
@@ -17,6 +18,7 @@ from tuner.definition import StudyDefinition
 from tuner.goal import Goal
 from tuner.search.sight import Sight, Trials
 from tuner.search.trajectory.requests import Plan, Task
+from tuner.search.trajectory.trained import Trained
 from tuner.space import Choices, FloatRange, IntRange, SearchSpace
 from tuner.strict import Strict
 from tuner.trial import ParameterValue
@@ -34,11 +36,13 @@ class History:
     system_attrs: the study's, where samplers keep their state. Read and write them in one transaction: a grid's
     place is there.
     weights: how many trials one of them stands for, by number; 1 where it is not said.
+    trained: what a planner knows, in place of ``trials``, of a study whose rates clients train.
     """
 
     trials: Sequence[FrozenTrial]
     system_attrs: Mapping[str, Any]
     weights: Mapping[int, float] = field(default_factory=dict)
+    trained: Sequence[Trained] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,17 @@ class Planner(Sampler):
     @abstractmethod
     def plan(self, task: Task) -> Plan:
         """The requests of a search, a function of the task and of the answers alone."""
+
+    @abstractmethod
+    def propose(self, task: Task, trained: Sequence[Trained], count: int) -> list[tuple[float, int]]:
+        """Rates for clients to train, each with its steps, a function of what is known alone.
+
+        Each later one sees the earlier ones as running.
+        """
+
+    @abstractmethod
+    def hopeless(self, task: Task, trained: Sequence[Trained], number: int) -> str | None:
+        """Why the trial of that number, which a client trains, is not worth going on with; None where it is."""
 
     def default_batch_size(self, space: SearchSpace) -> None:  # noqa: ARG002
         """A plan says itself how many rates run at once."""

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from tuner.definition import StudyDefinition
 from tuner.search.registry import sampler_of
-from tuner.search.sampler import Design, History, Learner, Planner, Suggestion, Suggestions
+from tuner.search.sampler import Design, History, Learner, Planner, Suggestion, Suggestions, plain
 from tuner.search.sight import Trials
+from tuner.search.trajectory.sampler import task_of
 
 PLACE = "search:place"
 """The study's attribute that says how many points of a design that ends have been given out."""
@@ -33,7 +34,8 @@ def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int
     """Choose points for trials of these numbers.
 
     Each later one of the batch sees the earlier ones as running. ``history.trials`` is not looked at where the sampler
-    does not learn (``SAMPLERS[name].learns``). A planner chooses no points: there are none.
+    does not learn (``SAMPLERS[name].learns``). A planner chooses points only for clients to train: of a registered
+    objective it follows rates itself.
 
     Raises:
         InvalidInput: the definition's sampler is none, as in `resolve_sampler`.
@@ -43,8 +45,16 @@ def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int
             return _laid_out(design, definition, history, numbers)
         case Learner() as learner:
             return learner.choose(definition, history, numbers)
-        case Planner():
-            return Suggestions([], {}, exhausted=False)
+        case Planner() as planner:
+            return _proposed(planner, definition, history, numbers)
+
+
+def _proposed(planner: Planner, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
+    if definition.objective is not None:
+        return Suggestions([], {}, exhausted=False)
+    proposals = planner.propose(task_of(definition, probes=False), history.trained, len(numbers))
+    points = [{"learning_rate": rate, "steps": steps, **definition.fixed_parameters} for rate, steps in proposals]
+    return Suggestions([Suggestion(plain(definition.search_space, point), {}) for point in points], {}, exhausted=False)
 
 
 def _laid_out(design: Design, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from tuner.analysis.reaching import first_reached
 from tuner.analysis.verdict import Verdict
 from tuner.errors import LeaseLost, TrialNotFound, TrialState, TunerError
-from tuner.service import verdicts
+from tuner.service import training, verdicts
 from tuner.service.open_study import OpenStudy, open_study
 from tuner.service.pruning import Advance, judge
 from tuner.storage import curves, trials
@@ -253,6 +253,7 @@ def _write(study: OpenStudy, progress: Sequence[_Progress]) -> None:
     curves.grow(study.connection, [block for one in progress for block in one.blocks()])
     _judge(study, [one for one in progress if one.is_due()])
     reasons = judge(study, [one.advance() for one in progress]) if study.definition.pruner is not None else {}
+    reasons = training.hopeless(study, [(one.record, one.last_step) for one in progress]) | reasons
     for one in progress:
         one.stop_reason = one.stop_reason or reasons.get(one.record.id)
     rows = [one.row() for one in progress]

@@ -102,7 +102,9 @@ def resolve(definition: StudyDefinition) -> StudyDefinition:
         _check_registered(definition, objective)
         choice = choice.model_copy(update={"settings": settings})
     elif plans(definition.sampler):
-        raise InvalidInput.at("sampler.name", f"{definition.sampler.name} is for registered objectives")
+        problems = list(_proposed_problems(definition))
+        if problems:
+            raise InvalidInput(*problems)
     elif "steps" in definition.search_space:
         # A client's parameters are its own affair, but steps are what its gradient evaluations are counted by.
         problems = list(_outside("search_space.steps", definition.search_space["steps"], CLIENT_STEPS))
@@ -123,7 +125,7 @@ def check_budget(definition: StudyDefinition) -> None:
         InvalidInput: no trial would spend any of the gradient evaluations, they do not afford a single one, or a
             planner's rates are not to run at once.
     """
-    if plans(definition.sampler) and definition.budget.parallel_trials is not None:
+    if definition.objective is not None and plans(definition.sampler) and definition.budget.parallel_trials is not None:
         name = definition.sampler.name
         raise InvalidInput.at(
             "budget.parallel_trials", f"is nothing for {name}: one worker follows as many rates at once as pay"
@@ -147,6 +149,20 @@ def _check_registered(definition: StudyDefinition, objective: Objective) -> None
         )
     if problems:
         raise InvalidInput(*problems)
+
+
+def _proposed_problems(definition: StudyDefinition) -> Iterator[FieldError]:
+    """What of a study without objective its planner cannot propose rates for."""
+    name = definition.sampler.name
+    for parameter, domain in (("learning_rate", RATES), ("steps", CLIENT_STEPS)):
+        if parameter in definition.search_space:
+            yield from _outside(f"search_space.{parameter}", definition.search_space[parameter], domain)
+        else:
+            yield FieldError(f"search_space.{parameter}", f"is required: it is what {name} searches")
+    if definition.goal.is_about_steps:
+        yield FieldError(
+            "goal", f"{name} proposes rates for one metric, to minimize or maximize: choose tpe for this goal"
+        )
 
 
 def _goal_problems(definition: StudyDefinition, objective: Objective) -> Iterator[FieldError]:

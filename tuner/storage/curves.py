@@ -171,19 +171,23 @@ def read_many(
     return _collected(connection.execute(statement, {"trials": list(attempts)}), attempts)
 
 
-def sample(connection: Connection, trials: Sequence[tuple[int, int]]) -> dict[int, dict[str, Curve]]:
+def sample(
+    connection: Connection, trials: Sequence[tuple[int, int]], *, metric: str | None = None
+) -> dict[int, dict[str, Curve]]:
     """`read_many`, but of a long curve only some blocks: its first and last ones, and others evenly between.
 
     So what is read of a curve that grew point by point is bounded: `SAMPLED` blocks of `FULL_BLOCK` points a metric.
     """
     attempts = dict(trials)
-    first = connection.execute(_READ_FIRST, {"trials": list(attempts), "below": SAMPLED}).all()
+    of_metric = () if metric is None else (table.c.metric == metric,)
+    values: dict[str, Any] = {"trials": list(attempts), "below": SAMPLED}
+    first = connection.execute(_READ_FIRST.where(*of_metric), values).all()
     long = {row.trial_id for row in first if row.sequence == SAMPLED - 1 and row.attempt == attempts[row.trial_id]}
     found = _collected((row for row in first if row.trial_id not in long), attempts)
     if long:
-        for trial_id, metric, attempt, last in connection.execute(_LAST, {"trials": list(long)}):
+        for trial_id, name, attempt, last in connection.execute(_LAST.where(*of_metric), {"trials": list(long)}):
             if attempt == attempts[trial_id]:
-                values = {"of_trial": trial_id, "of_metric": metric, "of_attempt": attempt, "places": _spread(last + 1)}
+                values = {"of_trial": trial_id, "of_metric": name, "of_attempt": attempt, "places": _spread(last + 1)}
                 found |= {trial_id: {**found.get(trial_id, {}), **_some(connection, values)[trial_id]}}
     return found
 

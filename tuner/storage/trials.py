@@ -323,6 +323,33 @@ def best(connection: Connection, study_id: int, direction: str) -> TrialRecord |
     return None if row is None else TrialRecord._make(row)
 
 
+def best_begun(connection: Connection, study_id: int, direction: str, size: int) -> list[TrialRecord]:
+    """The complete trials of the best finite values that are not excluded, the best first."""
+    order = (table.c.objective_value, table.c.number)
+    statement = (
+        select(table)
+        .where(
+            table.c.study_id == study_id,
+            table.c.state == "complete",
+            table.c.objective_value.is_not(None),
+            ~table.c.excluded,
+        )
+        .order_by(*(column.desc() if direction == "maximize" else column for column in order))
+        .limit(size)
+    )
+    return [TrialRecord._make(row) for row in connection.execute(statement)]
+
+
+def latest_begun(
+    connection: Connection, study_id: int, size: int, *, states: Sequence[str] | None = None
+) -> list[TrialRecord]:
+    """The trials of the greatest numbers that were ever begun and are not excluded, descending."""
+    statement = select(table).where(table.c.study_id == study_id, table.c.attempt > 0, ~table.c.excluded)
+    if states is not None:
+        statement = statement.where(table.c.state.in_(states))
+    return [TrialRecord._make(row) for row in connection.execute(statement.order_by(table.c.number.desc()).limit(size))]
+
+
 def first_unranked(
     connection: Connection, study_id: int, *, values: dict[str, float | str] | None = None
 ) -> TrialRecord | None:

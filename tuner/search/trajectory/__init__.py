@@ -2,12 +2,15 @@
 
 A descent at one rate answers for every step count up to its length, and can be continued; so a search over both
 numbers is a search over rates alone, that decides how far to follow each. `plan` decides, and knows no database, no
-objective and no clock; whoever carries it out runs descents: `carry_out` does in memory.
+objective and no clock; whoever carries it out runs descents: `carry_out` does in memory. Where others train, `propose`
+names rates to them, and `hopeless` says which to stop.
 """
 
 from tuner.search.trajectory.carry_out import Progress, carry_out
 from tuner.search.trajectory.planner import plan
+from tuner.search.trajectory.proposals import hopeless, propose
 from tuner.search.trajectory.requests import Limit, Pass, Plan, Probe, Request, Run, Task, Trajectory
+from tuner.search.trajectory.trained import Trained
 
 __all__ = [
     "Limit",
@@ -18,7 +21,10 @@ __all__ = [
     "Request",
     "Run",
     "Task",
+    "Trained",
     "Trajectory",
     "carry_out",
+    "hopeless",
     "plan",
+    "propose",
 ]

@@ -1,5 +1,6 @@
 """Trajectory search as a sampler: what it can search, and a study's definition as its task."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from tuner.definition import StudyDefinition
@@ -7,7 +8,9 @@ from tuner.errors import FieldError, InvalidInput
 from tuner.goal import Goal
 from tuner.search.sampler import Planner, is_fixed
 from tuner.search.trajectory.planner import plan
+from tuner.search.trajectory.proposals import hopeless, propose
 from tuner.search.trajectory.requests import Plan, Task
+from tuner.search.trajectory.trained import Trained
 from tuner.space import Choices, FloatRange, IntRange, Parameter, SearchSpace
 
 
@@ -41,6 +44,14 @@ class TrajectorySearch(Planner):
     def plan(self, task: Task) -> Plan:
         """The requests of a search."""
         return plan(task)
+
+    def propose(self, task: Task, trained: Sequence[Trained], count: int) -> list[tuple[float, int]]:
+        """So many rates for clients to train, each with its steps."""
+        return propose(task, trained, count)
+
+    def hopeless(self, task: Task, trained: Sequence[Trained], number: int) -> str | None:
+        """Why a trial under way is not worth going on with, in words; None where it is."""
+        return hopeless(task, trained, number)
 
 
 def task_of(definition: StudyDefinition, *, probes: bool) -> Task:

@@ -104,7 +104,15 @@ class Standing:
         """Steps in which a challenger makes the leader's rate x steps, and a little more."""
         return max(4, math.ceil(ENOUGH * self.followed[leader].steps * leader / rate))
 
-    def challenge(self, leader: float, found: Followed | None, *, furthest: int, slack: float = 0.0) -> Challenge:
+    def challenge(
+        self,
+        leader: float,
+        found: Followed | None,
+        *,
+        furthest: int,
+        slack: float = 0.0,
+        even_rough: bool = False,
+    ) -> Challenge:
         """How a rate above the leader does against it.
 
         Args:
@@ -112,12 +120,13 @@ class Standing:
             found: the challenger, as far as it was followed; None where the objective fails at it.
             furthest: steps beyond which nobody is followed.
             slack: how much lower the challenger may be than it was seen to be.
+            even_rough: whether its roughness says nothing against it.
         """
         led = self.followed[leader]
         if found is None or found.exploded:
             return Challenge.EXPLODED
         judged = found.steps >= JUDGEABLE
-        if judged and self.roughness(found) > ROUGH:
+        if judged and not even_rough and self.roughness(found) > ROUGH:
             return Challenge.ROUGH
         if found.best - slack <= led.best:
             return Challenge.WON

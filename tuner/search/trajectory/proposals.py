@@ -1,0 +1,311 @@
+"""Rates for clients to train, and which of them are hopeless, by the judgement of the planner.
+
+A client trains a rate from its start, can't continue a run that it has told, and others train at the same time. So a
+plan that names one pass after another has no place here: at each ask all that is known so far is looked at anew, runs
+under way among it, and says what is worth a run, and how long. Both answers are functions of what is known alone.
+
+1. *Walk*: from the highest rate down by tens, until one lowers the loss.
+2. *Climb*: rates above the leader, as far as they are not beaten; the gap closes by halves.
+3. *Settle*: where the leader does not last, rates below it.
+4. *Look further*: with the leader, several times as far, and again from 2. What a longer look begins anew is a fraction
+   of what it costs.
+5. At the full length *refine* and *explore* around the best, for as long as there is a budget.
+
+Every run is to go as far as the search looks at present; those that fall behind at equal steps, or at equal
+rate x steps, are told to stop before (`hopeless`).
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from tuner.search.trajectory.followed import Followed
+from tuner.search.trajectory.requests import Task
+from tuner.search.trajectory.standing import (
+    CLIMB,
+    JUDGEABLE,
+    PACE,
+    ROUGH,
+    Challenge,
+    is_behind,
+    rate_above,
+)
+from tuner.search.trajectory.trained import Field, Trained
+
+WALK = 10.0
+"""The factor between two rates of the walk down."""
+
+FURTHER = 4
+"""How many times as far the next look goes."""
+
+SHORTEST_SHARE = 256
+"""The first look is at no fewer steps than this part of the most: less is noise where runs are long."""
+
+TRIALS_A_LOOK = 10
+"""Trials that a look takes, about: with fewer than so many for each the looks are fewer, and further apart."""
+
+STEP_DOWN = math.sqrt(2)
+"""The factor to the next rate below a leader that does not last."""
+
+BRACKETED = 1.25 * STEP_DOWN
+"""A leader that does not last has been looked below where a rate within this factor was tried."""
+
+BELOW_PACE = 0.5
+"""A rate below the leader is hopeless where the leader was as low after less than this share of its rate x steps."""
+
+BELOW, ABOVE = 4.0, 4.0
+"""Exploring reaches from the best rate divided by the one to the best rate times the other."""
+
+REFINEMENTS = (1.25, 1.12, 1.06, 1.03)
+"""Factors between the best rate and its neighbours, at the full length."""
+
+SAME = 1.005
+"""Rates within this factor are one."""
+
+MOST_IDLE = 64
+"""Draws in a row that are known already before the widest gap is halved instead."""
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def looks(task: Task) -> list[int]:
+    """The step counts at which the search looks, ascending; the last one is the most that it searches."""
+    most = task.most_steps
+    first = min(most, max(JUDGEABLE, math.ceil(most / SHORTEST_SHARE), task.fewest_steps))
+    count = 1 + math.ceil(math.log(most / first) / math.log(FURTHER)) if most > first else 1
+    if task.trials is not None:
+        count = min(count, max(1, task.trials // TRIALS_A_LOOK))
+    if count == 1:
+        return [most]
+    factor = (most / first) ** (1 / (count - 1))
+    return [round(first * factor**place) for place in range(count - 1)] + [most]
+
+
+def propose(task: Task, trained: Sequence[Trained], count: int) -> list[tuple[float, int]]:
+    """So many rates to train, each with its steps; each later one sees the earlier ones as running."""
+    search = _Proposals(task, trained)
+    found = []
+    for _ in range(count):
+        rate, steps = search.next()
+        search.begin(rate, steps)
+        found.append((rate, steps))
+    return found
+
+
+def hopeless(task: Task, trained: Sequence[Trained], number: int) -> str | None:
+    """Why a trial under way is not worth going on with, in words; None where it is.
+
+    Args:
+        task: what is searched.
+        trained: what is known, the trial itself among it.
+        number: the trial's.
+    """
+    [one] = [known for known in trained if known.number == number]
+    search = _Proposals(task, trained, number=number)
+    field, rate = search.field, one.learning_rate
+    found = field.standing.followed.get(rate)
+    if found is None or found.steps < min(JUDGEABLE, looks(task)[0] // field.unit):
+        return None
+    at = f"at step {one.gone} the rate {_number(rate)}"
+    if found.exploded:
+        return f"{at} is far above where it began: it is beyond the edge of stability"
+    rivals = [other for other in search.descending() if other != rate]
+    if not rivals:
+        return None
+    leader = search.leader(rivals)
+    behind = _behind(field, leader, found)
+    return None if behind is None else f"{at} {behind}"
+
+
+def _behind(field: Field, leader: float, found: Followed) -> str | None:
+    """How a rate is behind the leader, if it is, in words."""
+    standing, led = field.standing, field.standing.followed[leader]
+    slack = field.known[leader].slack + field.known[found.learning_rate].slack
+    leading = f"the rate {_number(leader)}"
+    sooner = f"which was as low at step {led.steps_to(found.best - slack) * field.unit}"
+    share = found.learning_rate / leader
+    if share > 1:
+        return {
+            Challenge.ROUGH: f"goes up as much as down, and {leading} does not",
+            Challenge.SLOW: f"is behind {leading}, {sooner}",
+            Challenge.SHORT: f"is behind {leading} at equal rate x steps",
+        }.get(_challenge(field, leader, found))
+    if is_behind(led, found, pace=BELOW_PACE * share, slack=slack):
+        return f"is behind {leading} at equal rate x steps, {sooner}"
+    # By gradient flow the lower of two rates that last only ever follows the higher one.
+    if led.steps >= found.steps and standing.lasts(leader) and is_behind(led, found, pace=PACE, slack=slack):
+        return f"is behind {leading}, {sooner} and is still getting lower"
+    return None
+
+
+def _challenge(field: Field, leader: float, found: Followed | None) -> Challenge:
+    """How a rate above the leader does against it."""
+    rates = [leader] if found is None else [leader, found.learning_rate]
+    return field.standing.challenge(
+        leader,
+        found,
+        furthest=field.furthest,
+        slack=sum(field.known[rate].slack for rate in rates),
+        # Where the leader is as rough it is noise, which says nothing against a rate.
+        even_rough=field.standing.roughness(field.standing.followed[leader]) > ROUGH,
+    )
+
+
+class _Proposals:
+    """What is known of a study, and what it makes worth training next."""
+
+    def __init__(self, task: Task, trained: Sequence[Trained], *, number: int | None = None) -> None:
+        self.field = Field(trained, task.most_steps, number=number)
+        self._standing = self.field.standing
+        self._known = self.field.known
+        self._task = task
+        self._looks = looks(task)
+        self._given = len(trained)
+
+    def begin(self, rate: float, steps: int) -> None:
+        """A proposal is taken."""
+        self.field.begin(rate, steps)
+        self._given += 1
+
+    def next(self) -> tuple[float, int]:
+        """The rate that is most worth training now, and its steps."""
+        if self._task.low == self._task.high:
+            return self._task.low, self._task.most_steps
+        rivals = self.descending()
+        if not rivals:
+            return self._walk()
+        leader, look = self.leader(rivals), self._look()
+        led = self._known[leader]
+        if led.asked < look and not led.running:
+            return leader, look
+        rate = self._beside(leader, look)
+        if rate is not None:
+            return rate, look
+        if look < self._task.most_steps and not led.running:
+            return leader, next(further for further in self._looks if further > look)
+        # A leader that lasts needs no luck: exploring waits until it has no neighbours left.
+        neighbour = self._neighbour(leader, look) if self._standing.lasts(leader) or self._given % 2 else None
+        return self._drawn(leader) if neighbour is None else neighbour, look
+
+    def descending(self) -> list[float]:
+        """The rates that have got below the start, and have not exploded."""
+        standing = self._standing
+        return [rate for rate, one in standing.followed.items() if not one.exploded and one.best < standing.start]
+
+    def leader(self, rivals: Sequence[float]) -> float:
+        """The best of some rates: by its result, where the full length has been told; else as low as it is, or was.
+
+        Where a descent goes up as much as down, its lowest loss is a stroke of luck.
+        """
+        told = {
+            rate: value
+            for rate in rivals
+            if (value := self._known[rate].told) is not None and self._known[rate].asked >= self._task.most_steps
+        }
+        if told:
+            return min(told, key=lambda rate: told[rate])
+        return min(rivals, key=self._worth)
+
+    def _worth(self, rate: float) -> float:
+        found = self._standing.followed[rate]
+        return found.typical if self._standing.roughness(found) > ROUGH else found.best
+
+    def _look(self) -> int:
+        """How far the search looks at present: as far as any rate that has not exploded was to go."""
+        alive = [
+            one.asked
+            for rate, one in self._known.items()
+            if one.running or (rate in self._standing.followed and not self._standing.followed[rate].exploded)
+        ]
+        furthest = max(alive, default=0)
+        return next((look for look in self._looks if look >= furthest), self._task.most_steps)
+
+    def _walk(self) -> tuple[float, int]:
+        """The next rate of the walk down; when it is at its end, the middle of the widest gap, looked at further."""
+        exploded = [rate for rate, one in self._standing.followed.items() if one.exploded]
+        rate = min(exploded) / WALK if exploded else self._task.high
+        rate = max(rate, self._task.low)
+        while self._is_known(rate) and rate > self._task.low:
+            rate = max(rate / WALK, self._task.low)
+        if not self._is_known(rate):
+            return rate, self._looks[0]
+        decades = math.ceil(math.log10(self._task.high / self._task.low)) + 1
+        return self._widest_gap(), self._looks[min(len(self._known) // (2 * decades), len(self._looks) - 1)]
+
+    def _beside(self, leader: float, look: int) -> float | None:
+        """A rate below a leader that does not last, or above one that does; None where both have been looked at."""
+        lasts = self._standing.lasts(leader)
+        rate = self._above(leader, look) if lasts else self._below(leader, look)
+        if rate is None and lasts and not self._known[leader].has_curve:
+            # Of a result alone nobody knows how it came about.
+            rate = self._below(leader, look)
+        return rate
+
+    def _above(self, leader: float, look: int) -> float | None:
+        """A rate above a leader that lasts, while there is a gap; runs under way divide it."""
+        beaten, running = set[float](), set[float]()
+        for rate, one in sorted(self._known.items()):
+            if rate <= leader:
+                continue
+            if one.running:
+                running.add(rate)
+            elif one.asked >= look or _challenge(self.field, leader, self._standing.followed.get(rate)).is_lost:
+                beaten.add(rate)
+            else:
+                return rate
+        first = min(beaten, default=math.inf)
+        for lower in [leader, *sorted(rate for rate in running if rate < first)]:
+            challenger = rate_above(lower, beaten | running, self._task.high)
+            if challenger is not None:
+                return challenger
+        return None
+
+    def _below(self, leader: float, look: int) -> float | None:
+        """A rate below a leader that does not last, until the next one is known as far; None where it is."""
+        tried = [rate for rate, one in self._known.items() if one.running or one.asked >= look]
+        nearest = max((rate for rate in tried if rate < leader / 1.15), default=0.0)
+        if leader / BRACKETED <= nearest or leader <= self._task.low:
+            return None
+        above = min((rate for rate in tried if rate > leader), default=leader)
+        # Who has come down by large steps goes on by large ones.
+        down = WALK if not self._known[leader].has_curve else min(STEP_DOWN * above / leader, CLIMB)
+        rate = max(leader / down, math.sqrt(leader * nearest), self._task.low)
+        near = self._standing.near(rate, 1.25, below=leader / 1.15)
+        return rate if near is None else near
+
+    def _neighbour(self, best: float, look: int) -> float | None:
+        """The next neighbour of the best rate, ever closer."""
+        for factor in REFINEMENTS:
+            for rate in (best * factor, best / factor):
+                if not self._task.low <= rate <= self._task.high:
+                    continue
+                close = [one for one in self._known if abs(math.log(one / rate)) < math.log(factor) / 3]
+                if not any(self._known[one].running or self._known[one].asked >= look for one in close):
+                    return rate
+        return None
+
+    def _drawn(self, best: float) -> float:
+        """One of the rates that fill the range around the best one evenly, below the first that exploded."""
+        exploded = (rate for rate, one in self._standing.followed.items() if one.exploded and rate > best)
+        low = max(best / BELOW, self._task.low)
+        high = min(best * ABOVE, self._task.high, *exploded)
+        for draw in range(self._given, self._given + MOST_IDLE):
+            # The golden ratio's multiples fill an interval evenly at every length (Weyl 1916; Ramshaw 1981).
+            place = (draw + self._task.seed % 1000) * _GOLDEN % 1.0
+            rate = float(min(max(low * (high / low) ** place, low), high))
+            if not self._is_known(rate):
+                return rate
+        return self._widest_gap()
+
+    def _widest_gap(self) -> float:
+        """The middle of the widest gap between known rates."""
+        rates = sorted({self._task.low, *self._known, self._task.high})
+        lower, upper = max(pairwise(rates), key=lambda gap: gap[1] / gap[0])
+        return math.sqrt(lower) * math.sqrt(upper)
+
+    def _is_known(self, rate: float) -> bool:
+        return any(abs(math.log(known / rate)) < math.log(SAME) for known in self._known)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
