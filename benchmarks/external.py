@@ -54,6 +54,8 @@ class Client:
     """One that trains: its trial and where it stands in it."""
 
     lease: Lease
+    rate: float
+    wanted: int
     descent: Descent
     step: int = 0
 
@@ -110,18 +112,20 @@ def _spend(
     while steps < LIMIT:
         while len(training) < clients:
             [lease] = ask(database, "study", lease_seconds=3600).trials
-            row = Row(float(lease.parameters["learning_rate"]), int(lease.parameters["steps"]))
-            training.append(Client(lease, Descent(objective, [row], initial_seed=problem.initial_seed)))
+            rate, wanted = lease.parameters["learning_rate"], lease.parameters["steps"]
+            assert isinstance(rate, float)
+            assert isinstance(wanted, int)
+            descent = Descent(objective, [Row(rate, wanted)], initial_seed=problem.initial_seed)
+            training.append(Client(lease, rate, wanted, descent))
             trials += 1
         for client in list(training):
             made, points = client.train()
             steps += made
             [answer] = report(database, "study", [Report(client.lease.number, client.lease.attempt, [points])])
             assert isinstance(answer, Reported)
-            wanted = int(client.lease.parameters["steps"])
-            if not answer.should_stop and client.step < wanted and made == REPORT_EVERY:
+            if not answer.should_stop and client.step < client.wanted and made == REPORT_EVERY:
                 continue
-            complete = client.step >= wanted or not math.isfinite(client.loss)
+            complete = client.step >= client.wanted or not math.isfinite(client.loss)
             ending = Ending(
                 client.lease.number,
                 client.lease.attempt,
@@ -132,10 +136,9 @@ def _spend(
             tell(database, "study", [ending])
             training.remove(client)
             if show:
-                rate = client.lease.parameters["learning_rate"]
                 print(
-                    f"{steps:6d} {ending.number:3d} {rate:10.4g} {client.step:4d}/{wanted:4d} {client.loss:10.4g}"
-                    f" {ending.reason or ''}"
+                    f"{steps:6d} {ending.number:3d} {client.rate:10.4g} {client.step:4d}/{client.wanted:4d}"
+                    f" {client.loss:10.4g} {ending.reason or str()}"
                 )
             if ending.state == "complete" and client.loss <= target:
                 return Spent(steps, trials)

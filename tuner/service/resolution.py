@@ -15,6 +15,7 @@ from tuner.goal import STEPS
 from tuner.objectives import Objective, Stochastic, Validated
 from tuner.search import default_sampler, plans, resolve_sampler
 from tuner.search.pruners import resolve_pruner
+from tuner.search.sampler import is_fixed
 from tuner.service import budget
 from tuner.service.range_tests import FoundRange, RangeTestPlan, find_range, plan_of
 from tuner.space import Choices, IntRange, Parameter
@@ -159,6 +160,11 @@ def _proposed_problems(definition: StudyDefinition) -> Iterator[FieldError]:
             yield from _outside(f"search_space.{parameter}", definition.search_space[parameter], domain)
         else:
             yield FieldError(f"search_space.{parameter}", f"is required: it is what {name} searches")
+    for parameter, searched in definition.search_space.items():
+        if parameter not in {"learning_rate", "steps"} and not is_fixed(searched):
+            yield FieldError(
+                f"search_space.{parameter}", f"{name} proposes learning rates and steps: fix it, or choose tpe"
+            )
     if definition.goal.is_about_steps:
         yield FieldError(
             "goal", f"{name} proposes rates for one metric, to minimize or maximize: choose tpe for this goal"

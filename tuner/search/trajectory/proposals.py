@@ -9,7 +9,8 @@ under way among it, and says what is worth a run, and how long. Both answers are
 3. *Settle*: where the leader does not last, rates below it.
 4. *Look further*: with the leader, several times as far, and again from 2. What a longer look begins anew is a fraction
    of what it costs.
-5. At the full length *refine* and *explore* around the best, for as long as there is a budget.
+5. At the full length *refine* and *explore* around the best, for as long as there is a budget; and where the best was
+   better at an earlier step, as with a validation loss, run it to there.
 
 Every run is to go as far as the search looks at present; those that fall behind at equal steps, or at equal
 rate x steps, are told to stop before (`hopeless`).
@@ -58,6 +59,9 @@ BELOW, ABOVE = 4.0, 4.0
 
 REFINEMENTS = (1.25, 1.12, 1.06, 1.03)
 """Factors between the best rate and its neighbours, at the full length."""
+
+WORSE = 0.02
+"""A leader that has lost this share of what was gained is worth a shorter run."""
 
 SAME = 1.005
 """Rates within this factor are one."""
@@ -108,7 +112,7 @@ def hopeless(task: Task, trained: Sequence[Trained], number: int) -> str | None:
         return None
     at = f"at step {one.gone} the rate {_number(rate)}"
     if found.exploded:
-        return f"{at} is far above where it began: it is beyond the edge of stability"
+        return f"{at} is far worse than where it began: it is beyond the edge of stability"
     rivals = [other for other in search.descending() if other != rate]
     if not rivals:
         return None
@@ -122,7 +126,7 @@ def _behind(field: Field, leader: float, found: Followed) -> str | None:
     standing, led = field.standing, field.standing.followed[leader]
     slack = field.known[leader].slack + field.known[found.learning_rate].slack
     leading = f"the rate {_number(leader)}"
-    sooner = f"which was as low at step {led.steps_to(found.best - slack) * field.unit}"
+    sooner = f"which was as good at step {led.steps_to(found.best - slack) * field.unit}"
     share = found.learning_rate / leader
     if share > 1:
         return {
@@ -134,7 +138,7 @@ def _behind(field: Field, leader: float, found: Followed) -> str | None:
         return f"is behind {leading} at equal rate x steps, {sooner}"
     # By gradient flow the lower of two rates that last only ever follows the higher one.
     if led.steps >= found.steps and standing.lasts(leader) and is_behind(led, found, pace=PACE, slack=slack):
-        return f"is behind {leading}, {sooner} and is still getting lower"
+        return f"is behind {leading}, {sooner} and is still getting better"
     return None
 
 
@@ -146,8 +150,8 @@ def _challenge(field: Field, leader: float, found: Followed | None) -> Challenge
         found,
         furthest=field.furthest,
         slack=sum(field.known[rate].slack for rate in rates),
-        # Where the leader is as rough it is noise, which says nothing against a rate.
-        even_rough=field.standing.roughness(field.standing.followed[leader]) > ROUGH,
+        # Where the leader has noise, too, going up says nothing against a rate.
+        even_rough=field.known[leader].slack > 0 or field.standing.roughness(field.standing.followed[leader]) > ROUGH,
     )
 
 
@@ -172,10 +176,11 @@ class _Proposals:
         if self._task.low == self._task.high:
             return self._task.low, self._task.most_steps
         rivals = self.descending()
-        if not rivals:
-            return self._walk()
-        leader, look = self.leader(rivals), self._look()
-        led = self._known[leader]
+        return self._with(self.leader(rivals)) if rivals else self._walk()
+
+    def _with(self, leader: float) -> tuple[float, int]:
+        """Beside the leader, further with it, or around it."""
+        led, look = self._known[leader], self._look()
         if led.asked < look and not led.running:
             return leader, look
         rate = self._beside(leader, look)
@@ -183,6 +188,12 @@ class _Proposals:
             return rate, look
         if look < self._task.most_steps and not led.running:
             return leader, next(further for further in self._looks if further > look)
+        return self._around(leader, look)
+
+    def _around(self, leader: float, look: int) -> tuple[float, int]:
+        earlier = self._earlier(leader)
+        if earlier is not None:
+            return leader, earlier
         # A leader that lasts needs no luck: exploring waits until it has no neighbours left.
         neighbour = self._neighbour(leader, look) if self._standing.lasts(leader) or self._given % 2 else None
         return self._drawn(leader) if neighbour is None else neighbour, look
@@ -234,10 +245,8 @@ class _Proposals:
 
     def _beside(self, leader: float, look: int) -> float | None:
         """A rate below a leader that does not last, or above one that does; None where both have been looked at."""
-        lasts = self._standing.lasts(leader)
-        rate = self._above(leader, look) if lasts else self._below(leader, look)
-        if rate is None and lasts and not self._known[leader].has_curve:
-            # Of a result alone nobody knows how it came about.
+        rate = self._above(leader, look) if self._standing.lasts(leader) else None
+        if rate is None and not self._surely_lasts(leader):
             rate = self._below(leader, look)
         return rate
 
@@ -277,17 +286,41 @@ class _Proposals:
         """The next neighbour of the best rate, ever closer."""
         for factor in REFINEMENTS:
             for rate in (best * factor, best / factor):
+                # By gradient flow the lower of two rates that last only ever follows the higher one.
+                if rate < best and self._surely_lasts(best):
+                    continue
                 if not self._task.low <= rate <= self._task.high:
                     continue
                 close = [one for one in self._known if abs(math.log(one / rate)) < math.log(factor) / 3]
-                if not any(self._known[one].running or self._known[one].asked >= look for one in close):
+                if not any(self._is_settled(best, one, look) for one in close):
                     return rate
         return None
+
+    def _earlier(self, leader: float) -> int | None:
+        """The step at which the leader was best, where it has become worse since and no trial ends about there."""
+        found, gained = self._standing.followed[leader], self._standing.gained
+        rough = self._standing.roughness(found) > ROUGH
+        if rough or self._standing.lasts(leader) or found.typical - found.best <= WORSE * gained:
+            return None
+        steps = max(found.best_step * self.field.unit, self._task.fewest_steps)
+        lengths = self._known[leader].lengths
+        return None if any(abs(length - steps) <= 0.1 * steps for length in lengths) else steps
+
+    def _surely_lasts(self, rate: float) -> bool:
+        """Whether a rate lasts, and it is known how it came to its result."""
+        return self._standing.lasts(rate) and self._known[rate].has_curve
+
+    def _is_settled(self, leader: float, rate: float, look: int) -> bool:
+        """Whether a rate has been tried as far as the search looks, or is hopeless by what was seen of it."""
+        one, found = self._known[rate], self._standing.followed.get(rate)
+        if one.running or one.asked >= look or found is None or found.exploded:
+            return True
+        return found.steps >= JUDGEABLE and _behind(self.field, leader, found) is not None
 
     def _drawn(self, best: float) -> float:
         """One of the rates that fill the range around the best one evenly, below the first that exploded."""
         exploded = (rate for rate, one in self._standing.followed.items() if one.exploded and rate > best)
-        low = max(best / BELOW, self._task.low)
+        low = best if self._surely_lasts(best) else max(best / BELOW, self._task.low)
         high = min(best * ABOVE, self._task.high, *exploded)
         for draw in range(self._given, self._given + MOST_IDLE):
             # The golden ratio's multiples fill an interval evenly at every length (Weyl 1916; Ramshaw 1981).

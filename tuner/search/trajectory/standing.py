@@ -158,8 +158,8 @@ class Standing:
 
 
 def is_behind(led: Followed, found: Followed, *, pace: float, slack: float = 0.0) -> bool:
-    """Whether a rate needed more than 1 / pace times the leader's steps to get as low."""
-    return led.steps_to(found.best - slack) < pace * found.steps
+    """Whether a rate needed more than 1 / pace times the leader's steps to get as low as it is."""
+    return led.steps_to(found.best - slack) < min(pace * found.steps, led.steps + 1)
 
 
 def rate_above(leader: float, beaten: Collection[float], highest: float) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tuner.search.trajectory.followed import Followed, Losses
@@ -18,10 +19,13 @@ GRID = 2000
 """Places of the grid at most: where more steps are searched, each place stands for several."""
 
 MEAN_OF = 10
-"""Reported values over which noise is averaged, about."""
+"""Reported values over which noise is averaged, at least."""
 
 SMOOTH = 0.1
 """The share of a curve's movement that goes up from which on it is smoothed."""
+
+SLACK = 2.0
+"""How many standard deviations a smoothed loss may be off."""
 
 _TO_SIGMA = 1.4826
 """The median absolute deviation of a normal variable times this is its standard deviation."""
@@ -69,12 +73,14 @@ class Trained:
 class Known:
     """All that is known of a rate: its trials together.
 
-    asked: the most steps that a trial of it was to make. told: the result of the longest told one. slack: how much
-    lower than it was seen its loss may be, for noise. has_curve: whether more is known than a result.
+    asked: the most steps that a trial of it was to make. lengths: those of each. told: the result of the longest told
+    one. slack: how much lower than it was seen its loss may be, for noise. has_curve: whether more is known than a
+    result.
     """
 
     learning_rate: float
     asked: int
+    lengths: frozenset[int]
     running: bool
     told: float | None
     slack: float
@@ -111,15 +117,7 @@ class Field:
 
     def begin(self, rate: float, steps: int) -> None:
         """A trial is given out: it runs, and nothing of it is known yet."""
-        before = self.known.get(rate)
-        self.known[rate] = Known(
-            rate,
-            max(steps, 0 if before is None else before.asked),
-            running=True,
-            told=None if before is None else before.told,
-            slack=0.0 if before is None else before.slack,
-            has_curve=before is not None and before.has_curve,
-        )
+        self._know(Trained(-1, rate, steps, running=True), self.known[rate].slack if rate in self.known else 0.0)
 
     def _know(self, one: Trained, slack: float) -> None:
         before = self.known.get(one.learning_rate)
@@ -129,6 +127,7 @@ class Field:
         self.known[one.learning_rate] = Known(
             one.learning_rate,
             max(one.steps, 0 if before is None else before.asked),
+            frozenset({one.steps}) | (frozenset() if before is None else before.lengths),
             running=one.running or (before is not None and before.running),
             told=told,
             slack=slack,
@@ -172,19 +171,22 @@ def _on_grid(one: Trained, start: float, unit: int) -> tuple[Losses, float]:
 
 
 def _smoothed(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """A curve (n,) without its noise, as a running mean of the values up to each, and how far the mean may be off."""
-    moves = np.diff(values)
-    total = float(np.abs(moves).sum())
-    if len(values) < 3 or not total > 0 or float(moves[moves > 0].sum()) <= SMOOTH * total:
+    """A curve (n,) without its noise, as a mean of the last values up to each, and how far the mean may be off."""
+    with np.errstate(over="ignore"):
+        moves = np.diff(values)
+        total = float(np.abs(moves).sum())
+    if len(values) < 3 or not 0 < total < math.inf or float(moves[moves > 0].sum()) <= SMOOTH * total:
         return values, 0.0
-    decay = 1 - 1 / MEAN_OF
-    weighted = weight = 0.0
-    means = np.empty(len(values))
-    for place, value in enumerate(values.tolist()):
-        weighted, weight = decay * weighted + value, decay * weight + 1
-        means[place] = weighted / weight
-    spread = _TO_SIGMA * float(np.median(np.abs(moves - np.median(moves)))) / math.sqrt(2)
-    return means, spread * math.sqrt(2 / min(MEAN_OF, len(values)))
+    with np.errstate(over="ignore"):
+        means = np.cumsum(values) / np.arange(1, len(values) + 1)
+        first, window = MEAN_OF, MEAN_OF
+        while first < len(values):
+            # A tenth of what is behind: the longer the curve, the less a mean over so many lags.
+            last = min(len(values), first + 10 * window)
+            means[first:last] = sliding_window_view(values[first - window + 1 : last], window).mean(axis=1)
+            first, window = last, min(2 * window, last)
+        spread = _TO_SIGMA * float(np.median(np.abs(moves - np.median(moves)))) / math.sqrt(2)
+    return means, SLACK * spread / math.sqrt(min(MEAN_OF, len(values)))
 
 
 def _followed(rate: float, losses: Losses, ceiling: float) -> Followed:
