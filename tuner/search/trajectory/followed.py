@@ -54,6 +54,11 @@ class Followed:
         """The median loss of its last quarter: where it is, whatever its luck at single steps."""
         return float(np.median(self._losses[-max(4, self.steps // 4) :]))
 
+    @property
+    def second_half(self) -> float:
+        """How much lower the second half of its steps has brought it."""
+        return float(self._lowest[self.steps // 2] - self._lowest[-1])
+
     def roughness(self, gained: float) -> float:
         """The share of its movement over its last half that went up: 0 on a way that only falls, 1/2 where it is stuck.
 

@@ -60,6 +60,9 @@ BELOW, ABOVE = 4.0, 4.0
 REFINEMENTS = (1.25, 1.12, 1.06, 1.03)
 """Factors between the best rate and its neighbours, at the full length."""
 
+STALLED = 0.01
+"""A leader that gains no more than this share of all with the second half of its steps is looked below, too."""
+
 WORSE = 0.02
 """A leader that has lost this share of what was gained is worth a shorter run."""
 
@@ -108,20 +111,23 @@ def hopeless(task: Task, trained: Sequence[Trained], number: int) -> str | None:
     search = _Proposals(task, trained, number=number)
     field, rate = search.field, one.learning_rate
     found = field.standing.followed.get(rate)
-    if found is None or found.steps < min(JUDGEABLE, looks(task)[0] // field.unit):
+    if found is None:
         return None
     at = f"at step {one.gone} the rate {_number(rate)}"
     if found.exploded:
         return f"{at} is far worse than where it began: it is beyond the edge of stability"
+    if found.steps < min(JUDGEABLE, looks(task)[0] // field.unit):
+        return None
     rivals = [other for other in search.descending() if other != rate]
     if not rivals:
         return None
     leader = search.leader(rivals)
-    behind = _behind(field, leader, found)
+    # Once the search is at its full length it is in the region where the outcome is erratic: only what is told counts.
+    behind = _behind(field, leader, found, even_rough=one.steps >= task.most_steps)
     return None if behind is None else f"{at} {behind}"
 
 
-def _behind(field: Field, leader: float, found: Followed) -> str | None:
+def _behind(field: Field, leader: float, found: Followed, *, even_rough: bool = False) -> str | None:
     """How a rate is behind the leader, if it is, in words."""
     standing, led = field.standing, field.standing.followed[leader]
     slack = field.known[leader].slack + field.known[found.learning_rate].slack
@@ -133,7 +139,7 @@ def _behind(field: Field, leader: float, found: Followed) -> str | None:
             Challenge.ROUGH: f"goes up as much as down, and {leading} does not",
             Challenge.SLOW: f"is behind {leading}, {sooner}",
             Challenge.SHORT: f"is behind {leading} at equal rate x steps",
-        }.get(_challenge(field, leader, found))
+        }.get(_challenge(field, leader, found, even_rough=even_rough))
     if is_behind(led, found, pace=BELOW_PACE * share, slack=slack):
         return f"is behind {leading} at equal rate x steps, {sooner}"
     # By gradient flow the lower of two rates that last only ever follows the higher one.
@@ -142,7 +148,7 @@ def _behind(field: Field, leader: float, found: Followed) -> str | None:
     return None
 
 
-def _challenge(field: Field, leader: float, found: Followed | None) -> Challenge:
+def _challenge(field: Field, leader: float, found: Followed | None, *, even_rough: bool = False) -> Challenge:
     """How a rate above the leader does against it."""
     rates = [leader] if found is None else [leader, found.learning_rate]
     return field.standing.challenge(
@@ -151,7 +157,9 @@ def _challenge(field: Field, leader: float, found: Followed | None) -> Challenge
         furthest=field.furthest,
         slack=sum(field.known[rate].slack for rate in rates),
         # Where the leader has noise, too, going up says nothing against a rate.
-        even_rough=field.known[leader].slack > 0 or field.standing.roughness(field.standing.followed[leader]) > ROUGH,
+        even_rough=even_rough
+        or field.known[leader].slack > 0
+        or field.standing.roughness(field.standing.followed[leader]) > ROUGH,
     )
 
 
@@ -307,8 +315,10 @@ class _Proposals:
         return None if any(abs(length - steps) <= 0.1 * steps for length in lengths) else steps
 
     def _surely_lasts(self, rate: float) -> bool:
-        """Whether a rate lasts, and it is known how it came to its result."""
-        return self._standing.lasts(rate) and self._known[rate].has_curve
+        """Whether a rate lasts, and its curve shows that it gets on."""
+        if not self._standing.lasts(rate) or not self._known[rate].has_curve:
+            return False
+        return self._standing.followed[rate].second_half > STALLED * self._standing.gained
 
     def _is_settled(self, leader: float, rate: float, look: int) -> bool:
         """Whether a rate has been tried as far as the search looks, or is hopeless by what was seen of it."""
@@ -320,7 +330,7 @@ class _Proposals:
     def _drawn(self, best: float) -> float:
         """One of the rates that fill the range around the best one evenly, below the first that exploded."""
         exploded = (rate for rate, one in self._standing.followed.items() if one.exploded and rate > best)
-        low = best if self._surely_lasts(best) else max(best / BELOW, self._task.low)
+        low = max(best / BELOW, self._task.low)
         high = min(best * ABOVE, self._task.high, *exploded)
         for draw in range(self._given, self._given + MOST_IDLE):
             # The golden ratio's multiples fill an interval evenly at every length (Weyl 1916; Ramshaw 1981).

@@ -110,8 +110,8 @@ class Field:
         for rate, (losses, _) in curves.items():
             self.standing.note(_followed(rate, losses, math.inf))
         ceiling = self.standing.ceiling
-        for rate, (losses, _) in curves.items():
-            self.standing.note(_followed(rate, losses, ceiling))
+        for rate, (losses, slack) in curves.items():
+            self.standing.note(_followed(rate, losses, ceiling + slack))
         for one in trained:
             self._know(one, curves.get(one.learning_rate, (None, 0.0))[1])
 
