@@ -4,7 +4,8 @@ Clients are simulated in process, with the service's own use cases on SQLite: ea
 its loss every few steps, stops where it is told to, and tells the loss it ends with. Several make their steps in turns,
 as many at a time as they report. `trajectory` is compared with `tpe` and the median pruner at its defaults.
 
-``python -m benchmarks.external`` prints the table for every third problem of ``benchmarks/problems.py`` (half an hour).
+``python -m benchmarks.external`` prints the table for every third problem of ``benchmarks/problems.py``, and with
+``--others`` that for the rest (each a quarter of an hour or more).
 """
 
 import argparse
@@ -150,9 +151,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=SEARCHES, default=list(SEARCHES))
     parser.add_argument("--clients", nargs="*", type=int, default=list(CLIENTS))
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--others", action="store_true", help="the other two thirds of the problems")
     parser.add_argument("--problem", help="one problem, its trials shown")
     chosen = parser.parse_args()
-    problems = [one for one in PROBLEMS if one.name == chosen.problem] if chosen.problem else PROBLEMS[::3]
+    problems = [one for place, one in enumerate(PROBLEMS) if (place % 3 > 0) is chosen.others]
+    if chosen.problem:
+        problems = [one for one in PROBLEMS if one.name == chosen.problem]
     _print(_measure(problems, chosen.only, chosen.clients, range(chosen.seeds), show=bool(chosen.problem)))
 
 

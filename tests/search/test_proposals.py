@@ -58,7 +58,9 @@ def test_it_costs_little_more_than_the_descent_that_it_finds() -> None:
         if one.told is not None and one.told[1] <= 1e-3:
             break
     fewest = min(
-        int(np.argmax(losses <= 1e-3)) for rate in np.geomspace(0.1, 0.99, 200) if (losses := descent(rate, 0))[-1] < 1e-3
+        int(np.argmax(losses <= 1e-3))
+        for rate in np.geomspace(0.1, 0.99, 200)
+        if (losses := descent(rate, 0))[-1] < 1e-3
     )
     assert spent <= 8 * fewest, (spent, fewest)
 
@@ -99,8 +101,8 @@ def test_above_a_rate_that_lasts_and_below_one_that_does_not() -> None:
     [(rate, _)] = propose(task(), [beaten, trained(1, 0.1, 8)], 1)
     assert 0.1 < rate < 1.01
     rough = 0.999
-    losses = np.where(np.arange(41) % 2 == 0, 1.0, 0.5)
-    [(rate, _)] = propose(task(), [Trained(0, rough, 40, seen=(np.arange(41), losses))], 1)
+    losses = np.where(np.arange(201) % 2 == 0, 1.0, 0.5)
+    [(rate, _)] = propose(task(), [Trained(0, rough, 200, seen=(np.arange(201), losses))], 1)
     assert rough / 2 < rate < rough
 
 

@@ -204,7 +204,11 @@ class _Proposals:
             return leader, earlier
         # A leader that lasts needs no luck: exploring waits until it has no neighbours left.
         neighbour = self._neighbour(leader, look) if self._standing.lasts(leader) or self._given % 2 else None
-        return self._drawn(leader) if neighbour is None else neighbour, look
+        rate = self._drawn(leader) if neighbour is None else neighbour
+        if self._known[leader].asked < look:
+            return rate, look
+        # The leader is under way, or this is the full length: whoever has nothing to do beside it looks further.
+        return rate, next((further for further in self._looks if further > look), look)
 
     def descending(self) -> list[float]:
         """The rates that have got below the start, and have not exploded."""
