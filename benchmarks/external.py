@@ -139,7 +139,7 @@ def _spend(
             if show:
                 print(
                     f"{steps:6d} {ending.number:3d} {client.rate:10.4g} {client.step:4d}/{client.wanted:4d}"
-                    f" {client.loss:10.4g} {ending.reason or str()}"
+                    f" {client.loss:10.4g} {ending.reason or ''}"
                 )
             if ending.state == "complete" and client.loss <= target:
                 return Spent(steps, trials)

@@ -178,7 +178,8 @@ def test_noise_of_mini_batches_hides_neither_the_edge_nor_the_best(noise: float,
 
 def test_a_loss_in_another_unit_gives_the_same_search() -> None:
     def scaled(rate: float, _: int) -> NDArray[np.float64]:
-        return 2.0**-40 * descent(rate, 0)
+        losses: NDArray[np.float64] = 2.0**-40 * descent(rate, 0)
+        return losses
 
     plain, in_another = (simulate(task(), losses, trials=30, clients=2)[0] for losses in (descent, scaled))
     assert [(one.learning_rate, one.steps, one.gone) for one in plain] == [
@@ -221,7 +222,8 @@ def test_a_rate_at_which_a_program_fails_is_not_proposed_again() -> None:
 def test_what_overfits_is_run_to_where_it_was_best() -> None:
     def overfitting(rate: float, _: int) -> NDArray[np.float64]:
         steps = np.arange(201)
-        return np.exp(-rate * steps / 5) + 0.002 * rate * steps
+        losses: NDArray[np.float64] = np.exp(-rate * steps / 5) + 0.002 * rate * steps
+        return losses
 
     study, _ = simulate(task(low=1e-3, high=1.0), overfitting, trials=30)
     best = best_told(study)

@@ -156,6 +156,46 @@ def test_what_a_trajectory_search_cannot_search_is_refused(changes: dict[str, An
     assert [error.field for error in caught.value.fields] == [field]
 
 
-def test_an_external_study_is_not_searched_by_trajectories() -> None:
-    with pytest.raises(InvalidInput, match=r"sampler\.name"):
-        resolve(external(sampler={"name": "trajectory"}))
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        (space(momentum={"type": "float", "low": 0.0, "high": 0.9}), "search_space.momentum"),
+        (space(rule={"type": "categorical", "choices": ["adam", "sgd"]}), "search_space.rule"),
+        ({"search_space": {"lr": SPACE["learning_rate"], "steps": SPACE["steps"]}}, "search_space.learning_rate"),
+        ({"search_space": {"learning_rate": SPACE["learning_rate"]}}, "search_space.steps"),
+        (space(learning_rate={"type": "float", "low": 0.0, "high": 1.0}), "search_space.learning_rate.low"),
+        (space(learning_rate={"type": "int", "low": 1, "high": 10}), "sampler.name"),
+        (space(steps={"type": "int", "low": 0, "high": 10}), "search_space.steps.low"),
+        (space(steps={"type": "float", "low": 1, "high": 10}), "search_space.steps.type"),
+        (space(steps={"type": "categorical", "choices": [10, 100]}), "sampler.name"),
+        ({"goal": {"minimize": "steps", "until": {"loss": 0.1}}}, "goal"),
+        ({"goal": {"minimize": ["loss", "steps"]}}, "goal"),
+        ({"sampler": {"name": "trajectory", "batch_size": 4}}, "sampler.batch_size"),
+    ],
+)
+def test_what_rates_cannot_be_proposed_for_is_refused(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        resolve(external(**{"sampler": {"name": "trajectory"}, **changes}))
+    assert field in [error.field for error in caught.value.fields]
+    assert all(error.field.startswith(field) for error in caught.value.fields if "lr" not in error.field)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"goal": {"maximize": "accuracy"}},
+        {"budget": {"trials": 5, "parallel_trials": 2}},
+        {"pruner": {"name": "median"}},
+        space(
+            steps={"type": "int", "low": 50, "high": 50},
+            learning_rate={"type": "float", "low": 0.1, "high": 0.9},
+            width={"type": "int", "low": 3, "high": 3},
+            rule={"type": "categorical", "choices": ["adam"]},
+        ),
+    ],
+)
+def test_an_external_study_may_be_searched_by_trajectories(changes: dict[str, Any]) -> None:
+    resolved = resolve(external(**{"sampler": {"name": "trajectory"}, **changes}))
+    assert resolved.sampler.name == "trajectory"
+    assert resolve(resolved) == resolved

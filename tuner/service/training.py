@@ -68,8 +68,8 @@ def _read(study: OpenStudy, *, latest: int, best: int, also: Sequence[TrialRecor
         record.number: record
         for part in (
             trials.latest_begun(study.connection, study_id, latest),
-            trials.latest_begun(study.connection, study_id, RUNNING, states=["running"]),
-            trials.best_begun(study.connection, study_id, goal.direction, best),
+            trials.latest_begun(study.connection, study_id, RUNNING, only_running=True),
+            trials.best_told(study.connection, study_id, goal.direction, best),
             also,
         )
         for record in part

@@ -63,6 +63,9 @@ _LAST = (
     .group_by(table.c.trial_id, table.c.metric, table.c.attempt)
 )
 
+_READ_FIRST_OF_METRIC = _READ_FIRST.where(table.c.metric == bindparam("of_metric"))
+_LAST_OF_METRIC = _LAST.where(table.c.metric == bindparam("of_metric"))
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -179,13 +182,13 @@ def sample(
     So what is read of a curve that grew point by point is bounded: `SAMPLED` blocks of `FULL_BLOCK` points a metric.
     """
     attempts = dict(trials)
-    of_metric = () if metric is None else (table.c.metric == metric,)
-    values: dict[str, Any] = {"trials": list(attempts), "below": SAMPLED}
-    first = connection.execute(_READ_FIRST.where(*of_metric), values).all()
+    of_metric = {} if metric is None else {"of_metric": metric}
+    read_first, read_last = (_READ_FIRST, _LAST) if metric is None else (_READ_FIRST_OF_METRIC, _LAST_OF_METRIC)
+    first = connection.execute(read_first, {"trials": list(attempts), "below": SAMPLED, **of_metric}).all()
     long = {row.trial_id for row in first if row.sequence == SAMPLED - 1 and row.attempt == attempts[row.trial_id]}
     found = _collected((row for row in first if row.trial_id not in long), attempts)
     if long:
-        for trial_id, name, attempt, last in connection.execute(_LAST.where(*of_metric), {"trials": list(long)}):
+        for trial_id, name, attempt, last in connection.execute(read_last, {"trials": list(long), **of_metric}):
             if attempt == attempts[trial_id]:
                 values = {"of_trial": trial_id, "of_metric": name, "of_attempt": attempt, "places": _spread(last + 1)}
                 found |= {trial_id: {**found.get(trial_id, {}), **_some(connection, values)[trial_id]}}

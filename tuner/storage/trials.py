@@ -181,6 +181,23 @@ def _select_waiting(*, after: bool) -> Select[Any]:
     return statement.limit(bindparam("size")).with_for_update()
 
 
+@cache
+def _select_best(direction: str) -> Select[Any]:
+    # Both columns in one direction: an index gives the rows in that order.
+    order = (table.c.objective_value, table.c.number)
+    return (
+        _OF_STUDY.where(table.c.state == "complete", table.c.objective_value.is_not(None), ~table.c.excluded)
+        .order_by(*(column.desc() if direction == "maximize" else column for column in order))
+        .limit(bindparam("size"))
+    )
+
+
+@cache
+def _select_latest(*, only_running: bool) -> Select[Any]:
+    begun = table.c.state == "running" if only_running else table.c.attempt > 0
+    return _OF_STUDY.where(begun, ~table.c.excluded).order_by(table.c.number.desc()).limit(bindparam("size"))
+
+
 def insert_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert trials (all with the same columns); who knows their numbers need not read them back."""
     bulk.insert(connection, table, rows)
@@ -323,31 +340,16 @@ def best(connection: Connection, study_id: int, direction: str) -> TrialRecord |
     return None if row is None else TrialRecord._make(row)
 
 
-def best_begun(connection: Connection, study_id: int, direction: str, size: int) -> list[TrialRecord]:
+def best_told(connection: Connection, study_id: int, direction: str, size: int) -> list[TrialRecord]:
     """The complete trials of the best finite values that are not excluded, the best first."""
-    order = (table.c.objective_value, table.c.number)
-    statement = (
-        select(table)
-        .where(
-            table.c.study_id == study_id,
-            table.c.state == "complete",
-            table.c.objective_value.is_not(None),
-            ~table.c.excluded,
-        )
-        .order_by(*(column.desc() if direction == "maximize" else column for column in order))
-        .limit(size)
-    )
-    return [TrialRecord._make(row) for row in connection.execute(statement)]
+    found = connection.execute(_select_best(direction), {"of_study": study_id, "size": size})
+    return [TrialRecord._make(row) for row in found]
 
 
-def latest_begun(
-    connection: Connection, study_id: int, size: int, *, states: Sequence[str] | None = None
-) -> list[TrialRecord]:
+def latest_begun(connection: Connection, study_id: int, size: int, *, only_running: bool = False) -> list[TrialRecord]:
     """The trials of the greatest numbers that were ever begun and are not excluded, descending."""
-    statement = select(table).where(table.c.study_id == study_id, table.c.attempt > 0, ~table.c.excluded)
-    if states is not None:
-        statement = statement.where(table.c.state.in_(states))
-    return [TrialRecord._make(row) for row in connection.execute(statement.order_by(table.c.number.desc()).limit(size))]
+    found = connection.execute(_select_latest(only_running=only_running), {"of_study": study_id, "size": size})
+    return [TrialRecord._make(row) for row in found]
 
 
 def first_unranked(
