@@ -51,7 +51,7 @@ def test_what_is_told_is_about_the_best_that_there_is(clients: int) -> None:
 
 
 def test_it_costs_little_more_than_the_descent_that_it_finds() -> None:
-    study, _ = simulate(task(most_steps=1000), lambda rate, _: descent(rate, 0, 1000), trials=100)
+    study, _ = simulate(task(most_steps=1000), lambda rate, _: descent(rate, 0, 1000), trials=20)
     spent = 0
     for one in study:
         spent += one.gone
@@ -197,9 +197,9 @@ def test_a_rate_in_another_unit_gives_the_same_search() -> None:
 
 
 def test_another_seed_explores_other_rates() -> None:
-    first, second = (simulate(task(seed=seed), descent, trials=60)[0] for seed in (0, 1))
+    first, second = (simulate(task(seed=seed), descent, trials=40)[0] for seed in (0, 1))
     assert [one.learning_rate for one in first] != [one.learning_rate for one in second]
-    again, _ = simulate(task(seed=1), descent, trials=60)
+    again, _ = simulate(task(seed=1), descent, trials=40)
     assert [one.learning_rate for one in second] == [one.learning_rate for one in again]
 
 

@@ -17,7 +17,9 @@ rate x steps, are told to stop before (`hopeless`).
 """
 
 import math
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 from tuner.search.trajectory.followed import Followed
@@ -173,18 +175,19 @@ class _Proposals:
         self._task = task
         self._looks = looks(task)
         self._given = len(trained)
+        self._rates = sorted(self._known)
 
     def begin(self, rate: float, steps: int) -> None:
         """A proposal is taken."""
         self.field.begin(rate, steps)
         self._given += 1
+        insort(self._rates, rate)
 
     def next(self) -> tuple[float, int]:
         """The rate that is most worth training now, and its steps."""
         if self._task.low == self._task.high:
             return self._task.low, self._task.most_steps
-        rivals = self.descending()
-        return self._with(self.leader(rivals)) if rivals else self._walk()
+        return self._walk() if self._leader is None else self._with(self._leader)
 
     def _with(self, leader: float) -> tuple[float, int]:
         """Beside the leader, further with it, or around it."""
@@ -210,6 +213,12 @@ class _Proposals:
         # The leader is under way, or this is the full length: whoever has nothing to do beside it looks further.
         return rate, next((further for further in self._looks if further > look), look)
 
+    @cached_property
+    def _leader(self) -> float | None:
+        # What is given out shows nothing yet, so it stays the leader.
+        rivals = self.descending()
+        return self.leader(rivals) if rivals else None
+
     def descending(self) -> list[float]:
         """The rates that have got below the start, and have not exploded."""
         standing = self._standing
@@ -221,13 +230,11 @@ class _Proposals:
         Where a descent goes up as much as down, its lowest loss is a stroke of luck.
         """
         told = {
-            rate: value
+            rate: result[1]
             for rate in rivals
-            if (value := self._known[rate].told) is not None and self._known[rate].asked >= self._task.most_steps
+            if (result := self._known[rate].told) is not None and result[0] >= self._task.most_steps
         }
-        if told:
-            return min(told, key=lambda rate: told[rate])
-        return min(rivals, key=self._worth)
+        return min(told, key=lambda rate: told[rate]) if told else min(rivals, key=self._worth)
 
     def _worth(self, rate: float) -> float:
         found = self._standing.followed[rate]
@@ -351,7 +358,7 @@ class _Proposals:
         return math.sqrt(lower) * math.sqrt(upper)
 
     def _is_known(self, rate: float) -> bool:
-        return any(abs(math.log(known / rate)) < math.log(SAME) for known in self._known)
+        return bisect_left(self._rates, rate / SAME) < bisect_right(self._rates, rate * SAME)
 
 
 def _number(value: float) -> str:

@@ -73,16 +73,16 @@ class Trained:
 class Known:
     """All that is known of a rate: its trials together.
 
-    asked: the most steps that a trial of it was to make. lengths: those of each. told: the result of the longest told
-    one. slack: how much lower than it was seen its loss may be, for noise. has_curve: whether more is known than a
-    result.
+    asked: the most steps that a trial of it was to make. lengths: those of each. told: of the longest one with a result
+    its steps and its value. slack: how much lower than it was seen its loss may be, for noise. has_curve: whether more
+    is known than a result.
     """
 
     learning_rate: float
     asked: int
     lengths: frozenset[int]
     running: bool
-    told: float | None
+    told: tuple[int, float] | None
     slack: float
     has_curve: bool
 
@@ -101,7 +101,6 @@ class Field:
         self.furthest = max(1, most_steps // self.unit)
         self.standing = Standing()
         self.known: dict[float, Known] = {}
-        self.knows_start = any(len(one.points[0]) and one.points[0][0] == 0 for one in trained)
         start = _start(trained)
         curves = {}
         for one in _representing(trained, number):
@@ -121,15 +120,15 @@ class Field:
 
     def _know(self, one: Trained, slack: float) -> None:
         before = self.known.get(one.learning_rate)
-        told = None if one.told is None or one.failed else one.told[1]
-        if before is not None and (told is None or before.asked > one.steps):
-            told = before.told
+        results = [] if before is None or before.told is None else [before.told]
+        if one.told is not None and not one.failed:
+            results.append((one.steps, one.told[1]))
         self.known[one.learning_rate] = Known(
             one.learning_rate,
             max(one.steps, 0 if before is None else before.asked),
             frozenset({one.steps}) | (frozenset() if before is None else before.lengths),
             running=one.running or (before is not None and before.running),
-            told=told,
+            told=max(results, key=lambda result: result[0], default=None),
             slack=slack,
             has_curve=len(one.seen[0]) > 1 or (before is not None and before.has_curve),
         )
