@@ -164,7 +164,8 @@ def test_results_alone_teach_where_no_curve_is_reported(clients: int) -> None:
 def test_noise_of_mini_batches_hides_neither_the_edge_nor_the_best(noise: float, clients: int) -> None:
     def noisy(rate: float, number: int) -> NDArray[np.float64]:
         losses = quadratic(rate, 200)
-        return losses + noise * losses[0] * np.random.default_rng(number).normal(size=len(losses))
+        seen: NDArray[np.float64] = losses + noise * losses[0] * np.random.default_rng(number).normal(size=len(losses))
+        return seen
 
     def validated(rate: float, steps: int) -> float:
         return float(quadratic(rate, steps)[-1])
@@ -232,6 +233,24 @@ def test_what_overfits_is_run_to_where_it_was_best() -> None:
     reachable = min(float(overfitting(rate, 0)[1:].min()) for rate in rates)
     assert best.told[1] <= 1.1 * reachable
     assert best.steps < 200
+
+
+def test_what_is_reported_beyond_the_steps_does_no_harm() -> None:
+    steps = np.array([0, 1, 2, 10**12])
+    far = Trained(0, 0.5, 8, seen=(steps, np.array([1.0, 0.5, 0.25, 0.1])))
+    [(rate, _)] = propose(task(), [far], 1)
+    assert rate > 0.5
+
+
+@pytest.mark.parametrize(("low", "high"), [(1e-300, 1e-290), (1e-307, 1e12), (0.1, 0.1 + 1e-9)])
+def test_ranges_of_any_width_anywhere(low: float, high: float) -> None:
+    def falling(rate: float, _: int) -> NDArray[np.float64]:
+        share = math.log(rate / low) / math.log(high) if high > 1e11 else rate / high
+        return np.array([1.0, math.nan]) if share > 0.9 else np.linspace(1.0, 1 - share, 201)
+
+    study, _ = simulate(task(low=low, high=high), falling, trials=30, clients=2)
+    assert all(low <= one.learning_rate <= high for one in study)
+    assert len({(one.learning_rate, one.steps) for one in study}) == 30
 
 
 class TestStopping:

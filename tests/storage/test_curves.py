@@ -147,3 +147,27 @@ def test_a_trial_s_curves_can_be_removed(database: Database, trial_id: int) -> N
 
     database.write(work)
     assert stored_blocks(database) == 0
+
+
+def test_one_metric_of_a_sample_is_the_whole_sample_s(database: Database, trial_id: int) -> None:
+    long = np.arange(2 * curves.SAMPLED * FULL_BLOCK)
+
+    def write(connection: Connection) -> None:
+        for first in range(0, len(long), FULL_BLOCK):
+            part = long[first : first + FULL_BLOCK]
+            curves.append(connection, [CurveBlock(trial_id, 1, "loss", part, part / 7)])
+        curves.append(connection, [CurveBlock(trial_id, 1, "accuracy", [1, 2], [0.25, 0.5])])
+
+    database.write(write)
+    everything = database.read(lambda connection: curves.sample(connection, [(trial_id, 1)]))[trial_id]
+
+    def alone(metric: str) -> dict[str, curves.Curve]:
+        found = database.read(lambda connection: curves.sample(connection, [(trial_id, 1)], metric=metric))
+        return found.get(trial_id, {})
+
+    for metric in ("loss", "accuracy"):
+        assert list(alone(metric)) == [metric]
+        np.testing.assert_array_equal(alone(metric)[metric].steps, everything[metric].steps)
+        np.testing.assert_array_equal(alone(metric)[metric].values, everything[metric].values)
+    assert len(everything["loss"].steps) == curves.SAMPLED * FULL_BLOCK
+    assert alone("none") == {}

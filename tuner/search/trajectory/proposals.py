@@ -259,7 +259,7 @@ class _Proposals:
             rate = max(rate / WALK, self._task.low)
         if not self._is_known(rate):
             return rate, self._looks[0]
-        decades = math.ceil(math.log10(self._task.high / self._task.low)) + 1
+        decades = math.ceil(math.log10(self._task.high) - math.log10(self._task.low)) + 1
         return self._widest_gap(), self._looks[min(len(self._known) // (2 * decades), len(self._looks) - 1)]
 
     def _beside(self, leader: float, look: int) -> float | None:
@@ -354,7 +354,7 @@ class _Proposals:
     def _widest_gap(self) -> float:
         """The middle of the widest gap between known rates."""
         rates = sorted({self._task.low, *self._known, self._task.high})
-        lower, upper = max(pairwise(rates), key=lambda gap: gap[1] / gap[0])
+        lower, upper = max(pairwise(rates), key=lambda gap: math.log(gap[1]) - math.log(gap[0]))
         return math.sqrt(lower) * math.sqrt(upper)
 
     def _is_known(self, rate: float) -> bool:

@@ -171,4 +171,6 @@ def rate_above(leader: float, beaten: Collection[float], highest: float) -> floa
         return min(leader * CLIMB, highest)
     if above / leader <= SPACING:
         return None
-    return min(math.sqrt(leader * above), leader * CLIMB)
+    # The product of two tiny rates is 0.
+    middle = math.sqrt(leader * above) or math.sqrt(leader) * math.sqrt(above)
+    return min(middle, leader * CLIMB)

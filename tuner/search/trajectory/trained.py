@@ -105,7 +105,7 @@ class Field:
         curves = {}
         for one in _representing(trained, number):
             if one.gone >= 1:
-                curves[one.learning_rate] = _on_grid(one, start, self.unit)
+                curves[one.learning_rate] = _on_grid(one, start, self.unit, self.furthest)
         for rate, (losses, _) in curves.items():
             self.standing.note(_followed(rate, losses, math.inf))
         ceiling = self.standing.ceiling
@@ -152,8 +152,11 @@ def _start(trained: Sequence[Trained]) -> float:
     return min(finite, key=lambda one: one[0] * one[1], default=(0, 0.0, 0.0))[2]
 
 
-def _on_grid(one: Trained, start: float, unit: int) -> tuple[Losses, float]:
-    """Losses at steps 0, unit, 2 unit, …, shape (n + 1,), infinite from where it left the finite numbers; its slack."""
+def _on_grid(one: Trained, start: float, unit: int, most: int) -> tuple[Losses, float]:
+    """Losses at steps 0, unit, 2 unit, …, shape (n + 1,), infinite from where it left the finite numbers; its slack.
+
+    n is at most ``most``: a client may report what it likes, beyond its steps, too.
+    """
     steps, values = one.points
     finite = np.isfinite(values)
     ended = None if finite.all() else int(steps[np.argmin(finite)])
@@ -162,7 +165,7 @@ def _on_grid(one: Trained, start: float, unit: int) -> tuple[Losses, float]:
     smoothed, slack = _smoothed(values)
     if not len(steps) or steps[0] > 0:
         steps, smoothed = np.append(0.0, steps), np.append(start, smoothed)
-    places = max(1, int(one.gone // unit))
+    places = min(max(1, one.gone // unit), most)
     losses = np.interp(np.arange(places + 1) * unit, steps, smoothed)
     if ended is not None:
         losses[max(1, min(places, math.ceil(ended / unit))) :] = np.inf
