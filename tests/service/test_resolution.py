@@ -168,8 +168,12 @@ def test_what_a_trajectory_search_cannot_search_is_refused(changes: dict[str, An
         (space(steps={"type": "int", "low": 0, "high": 10}), "search_space.steps.low"),
         (space(steps={"type": "float", "low": 1, "high": 10}), "search_space.steps.type"),
         (space(steps={"type": "categorical", "choices": [10, 100]}), "sampler.name"),
-        ({"goal": {"minimize": "steps", "until": {"loss": 0.1}}}, "goal"),
         ({"goal": {"minimize": ["loss", "steps"]}}, "goal"),
+        (
+            {"goal": {"minimize": "steps", "until": {"loss": 0.1}}}
+            | space(steps={"type": "int", "low": 9, "high": 50}),
+            "sampler.name",
+        ),
         ({"sampler": {"name": "trajectory", "batch_size": 4}}, "sampler.batch_size"),
     ],
 )
@@ -185,6 +189,7 @@ def test_what_rates_cannot_be_proposed_for_is_refused(changes: dict[str, Any], f
     [
         {},
         {"goal": {"maximize": "accuracy"}},
+        {"goal": {"minimize": "steps", "until": {"loss": 0.1}}},
         {"budget": {"trials": 5, "parallel_trials": 2}},
         {"pruner": {"name": "median"}},
         space(

@@ -133,6 +133,29 @@ def test_to_maximise_is_to_minimise_seen_in_a_mirror(database: Database) -> None
     assert best_rate(database) < EDGE
 
 
+@pytest.mark.parametrize(("metric", "sign"), [("loss", 1), ("score", -1)])
+def test_the_fewest_steps_to_a_target_are_found(database: Database, metric: str, sign: int) -> None:
+    def signed(rate: float, steps: int) -> NDArray[np.float64]:
+        return sign * quadratic(rate, steps)
+
+    target = {"loss": 1e-4} if metric == "loss" else {"score": {"at_least": -1e-4}}
+    studies.create(database, trajectory(goal={"minimize": "steps", "until": target}))
+    run(database, losses=signed, metric=metric)
+    study, _ = studies.get(database, "resnet")
+    assert study.state == "completed"
+    assert study.best is not None
+    assert study.best.objective_value is not None
+    curves = [quadratic(rate, 200) for rate in np.geomspace(0.5, 0.999, 500)]
+    fewest = min(int(np.argmax(curve <= 1e-4)) for curve in curves if curve[-1] <= 1e-4)
+    assert fewest <= study.best.objective_value <= 1.1 * fewest
+    # Once one is there, nobody trains for longer.
+    numbers = [one.number for one in every_trial(database) if one.objective_value is not None]
+    later = [one for one in every_trial(database) if one.number > min(numbers)]
+    assert max(one.steps_run or 0 for one in later) <= max(
+        one.objective_value or 0 for one in every_trial(database) if one.number == min(numbers)
+    )
+
+
 def test_parallel_askers_never_pass_the_budget_and_get_points_of_their_own(database: Database) -> None:
     studies.create(database, trajectory(budget={"trials": 25}))
     with ThreadPoolExecutor(6) as pool:

@@ -10,7 +10,7 @@ from tuner.definition import StudyDefinition
 from tuner.search.registry import sampler_of
 from tuner.search.sampler import Design, History, Learner, Planner, Suggestion, Suggestions, plain
 from tuner.search.sight import Trials
-from tuner.search.trajectory.sampler import task_of
+from tuner.search.trajectory.sampler import proposal_task
 
 PLACE = "search:place"
 """The study's attribute that says how many points of a design that ends have been given out."""
@@ -52,7 +52,7 @@ def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int
 def _proposed(planner: Planner, definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:
     if definition.objective is not None:
         return Suggestions([], {}, exhausted=False)
-    proposals = planner.propose(task_of(definition, probes=False), history.trained, len(numbers))
+    proposals = planner.propose(proposal_task(definition), history.trained, len(numbers))
     points = [{"learning_rate": rate, "steps": steps, **definition.fixed_parameters} for rate, steps in proposals]
     return Suggestions([Suggestion(plain(definition.search_space, point), {}) for point in points], {}, exhausted=False)
 

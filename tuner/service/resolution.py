@@ -165,9 +165,9 @@ def _proposed_problems(definition: StudyDefinition) -> Iterator[FieldError]:
             yield FieldError(
                 f"search_space.{parameter}", f"{name} proposes learning rates and steps: fix it, or choose tpe"
             )
-    if definition.goal.is_about_steps:
+    if definition.goal.is_trade_off:
         yield FieldError(
-            "goal", f"{name} proposes rates for one metric, to minimize or maximize: choose tpe for this goal"
+            "goal", f"{name} proposes rates for one metric, with until or without: choose tpe for a trade-off"
         )
 
 

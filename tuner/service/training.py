@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.search import proposer_of
 from tuner.search.trajectory import Trained
-from tuner.search.trajectory.sampler import task_of
+from tuner.search.trajectory.sampler import proposal_task
 from tuner.service.open_study import OpenStudy
 from tuner.storage import curves, trials
 from tuner.storage.trials import TrialRecord
@@ -47,7 +47,7 @@ def hopeless(study: OpenStudy, advances: Sequence[tuple[TrialRecord, int | None]
     if not due:
         return {}
     known = _read(study, latest=RIVALS, best=RIVALS, also=due)
-    task = task_of(study.definition, probes=False)
+    task = proposal_task(study.definition)
     found = {record.id: planner.hopeless(task, known, record.number) for record in due}
     return {trial_id: reason for trial_id, reason in found.items() if reason is not None}
 
@@ -64,12 +64,13 @@ def _rung(step: int | None) -> int:
 
 def _read(study: OpenStudy, *, latest: int, best: int, also: Sequence[TrialRecord] = ()) -> list[Trained]:
     goal, study_id = study.definition.goal, study.record.id
+    [(_, direction)] = goal.aims
     records = {
         record.number: record
         for part in (
             trials.latest_begun(study.connection, study_id, latest),
             trials.latest_begun(study.connection, study_id, RUNNING, only_running=True),
-            trials.best_told(study.connection, study_id, goal.direction, best),
+            trials.best_told(study.connection, study_id, direction, best),
             also,
         )
         for record in part

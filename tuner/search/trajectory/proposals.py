@@ -19,6 +19,7 @@ rate x steps, are told to stop before (`hopeless`).
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -92,7 +93,7 @@ def looks(task: Task) -> list[int]:
 
 def propose(task: Task, trained: Sequence[Trained], count: int) -> list[tuple[float, int]]:
     """So many rates to train, each with its steps; each later one sees the earlier ones as running."""
-    search = _Proposals(task, trained)
+    search = _Proposals(_still_sought(task, trained), trained)
     found = []
     for _ in range(count):
         rate, steps = search.next()
@@ -110,6 +111,11 @@ def hopeless(task: Task, trained: Sequence[Trained], number: int) -> str | None:
         number: the trial's.
     """
     [one] = [known for known in trained if known.number == number]
+    task = _still_sought(task, trained)
+    if task.target is not None and one.gone > task.most_steps:
+        return (
+            f"the rate {_number(one.learning_rate)} is not there yet, and another was after {task.most_steps + 1} steps"
+        )
     search = _Proposals(task, trained, number=number)
     field, rate = search.field, one.learning_rate
     found = field.standing.followed.get(rate)
@@ -127,6 +133,14 @@ def hopeless(task: Task, trained: Sequence[Trained], number: int) -> str | None:
     # Once the search is at its full length it is in the region where the outcome is erratic: only what is told counts.
     behind = _behind(field, leader, found, even_rough=one.steps >= task.most_steps)
     return None if behind is None else f"{at} {behind}"
+
+
+def _still_sought(task: Task, trained: Sequence[Trained]) -> Task:
+    """The task, where a target is to be reached in the fewest steps: whoever is to be better must get there sooner."""
+    if task.target is None:
+        return task
+    reached = [step for one in trained if (step := one.reached(task.target)) is not None]
+    return replace(task, most_steps=max(task.fewest_steps, min(reached, default=task.most_steps + 1) - 1))
 
 
 def _behind(field: Field, leader: float, found: Followed, *, even_rough: bool = False) -> str | None:
@@ -227,12 +241,15 @@ class _Proposals:
     def leader(self, rivals: Sequence[float]) -> float:
         """The best of some rates: by its result, where the full length has been told; else as low as it is, or was.
 
-        Where a descent goes up as much as down, its lowest loss is a stroke of luck.
+        Where a descent goes up as much as down, its lowest loss is a stroke of luck. On the way to a target no result
+        counts: it may be that of more steps than are left to be sought.
         """
         told = {
             rate: result[1]
             for rate in rivals
-            if (result := self._known[rate].told) is not None and result[0] >= self._task.most_steps
+            if (result := self._known[rate].told) is not None
+            and result[0] >= self._task.most_steps
+            and self._task.target is None
         }
         return min(told, key=lambda rate: told[rate]) if told else min(rivals, key=self._worth)
 

@@ -1,6 +1,7 @@
 """Trajectory search as a sampler: what it can search, and a study's definition as its task."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from tuner.definition import StudyDefinition
@@ -70,6 +71,14 @@ def task_of(definition: StudyDefinition, *, probes: bool) -> Task:
         probes=probes,
         seed=definition.sampler.seed,
     )
+
+
+def proposal_task(definition: StudyDefinition) -> Task:
+    """What clients are to search: as `task_of`, of values that are smaller the better, whatever the goal."""
+    task = task_of(definition, probes=False)
+    if task.target is not None and definition.goal.direction == "maximize":
+        return replace(task, target=-task.target)
+    return task
 
 
 def _is(parameter: Parameter | None, kind: type[FloatRange] | type[IntRange]) -> bool:

@@ -62,6 +62,12 @@ class Trained:
             return np.append(steps[before], step), np.append(values[before], value)
         return self.seen
 
+    def reached(self, target: float) -> int | None:
+        """The first step at which it is known to have been as low; None where it was not."""
+        steps, values = self.points
+        there = np.flatnonzero(values <= target)
+        return int(steps[there[0]]) if len(there) else None
+
     @property
     def gone(self) -> int:
         """The last step that is known of it; -1 where none is."""
