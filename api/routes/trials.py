@@ -11,11 +11,12 @@ from api.body import JsonRoute
 from api.problems import documented
 from api.schemas import Paging
 from api.serving import OfDatabase, StudyAddress, TrialNumber
+from tuner.analysis.verdict import Name
 from tuner.errors import InvalidInput, ReadOnlyStudy, StudyNotFound, TrialNotFound
 from tuner.errors import TrialState as WrongState
-from tuner.service import attempts, trials
+from tuner.service import attempts, listing, trials
 from tuner.service import exclusion as excluding
-from tuner.strict import Strict
+from tuner.strict import Strict, without_nul
 from tuner.trial import Attempt, Curve, Trial, TrialState
 
 router = APIRouter(prefix="/v1/studies/{study:segment}", tags=["trials"], route_class=JsonRoute)
@@ -53,6 +54,40 @@ class TrialQuery(Paging):
         ),
     ] = None
     fields: ChosenFields = None
+    sort: Annotated[
+        str | None,
+        AfterValidator(without_nul),
+        Field(
+            max_length=200,
+            description=f"The column to sort by: {', '.join(listing.COLUMNS)} or `{listing.PARAMETER}NAME`; with `-` "
+            "in front the greatest first. What has no finite value comes last.",
+        ),
+    ] = None
+    verdict: Annotated[list[Name] | None, Field(description="Only those of this verdict; may be repeated.")] = None
+    excluded: Annotated[bool | None, Field(description="Only those that are excluded, or that are not.")] = None
+    learning_rate_from: Annotated[
+        float | None, Field(allow_inf_nan=False, description="Only those of at least this learning rate.")
+    ] = None
+    learning_rate_to: Annotated[
+        float | None, Field(allow_inf_nan=False, description="Only those of at most this learning rate.")
+    ] = None
+
+    @property
+    def in_columns(self) -> bool:
+        """Whether something is asked for that is read from all trials as columns: see `tuner.service.listing`."""
+        asked = (self.sort, self.verdict, self.excluded, self.learning_rate_from, self.learning_rate_to)
+        return any(one is not None for one in asked)
+
+    @property
+    def wanted(self) -> listing.Wanted:
+        """The filter."""
+        return listing.Wanted(
+            states=self.state,
+            verdicts=self.verdict,
+            excluded=self.excluded,
+            rate_from=self.learning_rate_from,
+            rate_to=self.learning_rate_to,
+        )
 
 
 def _optional(schema: dict[str, Any]) -> None:
@@ -66,11 +101,15 @@ class ChosenTrial(Trial):
 
 
 class TrialList(BaseModel):
-    """A page of trials, by number. ``as_of`` is when the latest of them was written: see `updated_after`."""
+    """A page of trials, by number. ``as_of`` is when the latest of them was written: see `updated_after`.
+
+    ``total``: how many trials all pages have; null in a plain walk by number, which counts none.
+    """
 
     trials: list[ChosenTrial]
     next_page_token: str | None
     as_of: AwareDatetime | None
+    total: int | None
 
 
 class FieldsQuery(BaseModel, extra="forbid"):
@@ -127,21 +166,39 @@ def exclude(study: StudyAddress, number: TrialNumber, database: OfDatabase, excl
     responses=documented(InvalidInput, StudyNotFound),
 )
 def page(study: StudyAddress, query: Annotated[TrialQuery, Query()], database: OfDatabase) -> Response:
-    """Trials by number, a page at a time. Curves are read one by one."""
-    found = trials.page(
-        database,
-        study,
-        states=query.state,
-        updated_after=query.updated_after,
-        page_size=query.page_size,
-        page_token=query.page_token,
-    )
+    """Trials by number, or in the order of `sort`, a page at a time. Curves are read one by one.
+
+    A list that is sorted, or filtered by more than the state, is as it is when its page is read: who walks it while
+    trials are written may meet one twice or miss one. `updated_after` is for the walk by number.
+    """
+    found: trials.TrialPage
+    if not query.in_columns:
+        found = trials.page(
+            database,
+            study,
+            states=query.state,
+            updated_after=query.updated_after,
+            page_size=query.page_size,
+            page_token=query.page_token,
+        )
+    elif query.updated_after is not None:
+        raise InvalidInput.at("updated_after", "goes with the plain walk by number: without sort and other filters")
+    else:
+        found = listing.listed(
+            database,
+            study,
+            wanted=query.wanted,
+            order=listing.BY_NUMBER if query.sort is None else listing.Order.parse(query.sort),
+            page_size=query.page_size,
+            page_token=query.page_token,
+        )
     shown = _included(query.fields)
     document = {
         "trials": [trial.model_dump(mode="json", include=shown) for trial in found.trials],
         "next_page_token": found.next_page_token,
         # With a Z: a plus sign is a space to whoever passes it on in a query as it is.
         "as_of": None if found.as_of is None else found.as_of.isoformat().replace("+00:00", "Z"),
+        "total": found.total if isinstance(found, listing.ListedTrials) else None,
     }
     return JSONResponse(document)
 

@@ -132,3 +132,53 @@ def test_downloads(client: httpx.Client) -> None:
     assert fields(client.get(f"{STUDY}/export?curves=x")) == ["curves"]
     for address in ("trials.csv", "export"):
         assert problem(client.get(f"/v1/studies/none/{address}"))["code"] == "study_not_found"
+
+
+def test_trials_come_in_a_chosen_order_and_by_more_than_their_state(client: httpx.Client) -> None:
+    study_with(client, 5)
+    for number, loss in enumerate([0.5, "NaN", 0.25, 0.75]):
+        tell(client, number, loss)
+    client.post(f"{STUDY}/trials/2:exclude")
+
+    def numbers(query: str) -> list[int]:
+        answered = strict(client.get(f"{STUDY}/trials?fields=number&{query}"))
+        assert answered["total"] == len(answered["trials"])
+        return [trial["number"] for trial in answered["trials"]]
+
+    assert numbers("sort=value") == [2, 0, 3, 1, 4]
+    assert numbers("sort=-value&excluded=false&state=complete") == [3, 0, 1]
+    assert numbers("excluded=true") == [2]
+    assert numbers("verdict=diverged&verdict=converged") == []
+    rates = {
+        trial["number"]: trial["parameters"]["learning_rate"]
+        for trial in strict(client.get(f"{STUDY}/trials"))["trials"]
+    }
+    ascending = sorted(rates, key=rates.__getitem__)
+    assert numbers("sort=parameters.learning_rate") == ascending
+    low, high = rates[ascending[1]], rates[ascending[3]]
+    assert numbers(f"learning_rate_from={low}&learning_rate_to={high}") == sorted(ascending[1:4])
+    page = strict(client.get(f"{STUDY}/trials?sort=value&page_size=2&page_token=2"))
+    assert [trial["number"] for trial in page["trials"]] == [3, 1]
+    assert (page["next_page_token"], page["total"]) == ("4", 5)
+    assert strict(client.get(f"{STUDY}/trials"))["total"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("sort=nothing", "sort"),
+        ("sort=", "sort"),
+        ("sort=%00", "sort"),
+        ("verdict=good", "verdict.0"),
+        ("learning_rate_from=high", "learning_rate_from"),
+        ("learning_rate_to=nan", "learning_rate_to"),
+        ("excluded=perhaps", "excluded"),
+        ("sort=value&page_token=x", "page_token"),
+        ("sort=value&updated_after=2026-01-02T03:04:05Z", "updated_after"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_an_order_or_filter_that_there_is_not_is_refused_by_name(client: httpx.Client, query: str, field: str) -> None:
+    study_with(client, 1)
+    response = client.get(f"{STUDY}/trials?{query}")
+    assert (response.status_code, fields(response)) == (422, [field])
