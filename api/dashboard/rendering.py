@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from starlette.responses import HTMLResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
 from api.dashboard import format as readable
-from api.dashboard.assets import PLOTLY, asset
+from api.dashboard.assets import PLOTLY, asset, compressed
 from api.dashboard.signs import sign
 from api.problems import Problem
 from api.security import HEADERS
@@ -78,6 +79,12 @@ def render(
 def render_with_charts(template: str, **context: Any) -> HTMLResponse:
     """A template as a page that has charts: it finds Plotly, and the policy lets Plotly style them."""
     return render(template, headers={"Content-Security-Policy": CHART_POLICY}, charts=True, **context)
+
+
+def smaller(request: Request, page: HTMLResponse) -> Response:
+    """A page through gzip where it is worth it and the reader takes it so: those that are long, or fetched often."""
+    headers = {name: value for name, value in page.headers.items() if name not in {"content-length", "content-type"}}
+    return compressed(request, bytes(page.body), "text/html", headers, page.status_code)
 
 
 def refusal(problem: Problem, headers: Mapping[str, str]) -> HTMLResponse:

@@ -1,38 +1,84 @@
-"""One study: the answer first, then how far it is, then its trials."""
+"""One study: the answer first, then why it is right, then its trials."""
 
-from fastapi import APIRouter
-from starlette.responses import HTMLResponse
+from typing import Annotated, Any
 
-from api.dashboard.pages import PageToken
-from api.dashboard.rendering import render, render_with_charts
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.dashboard.answer import answer_of
+from api.dashboard.markdown import markdown
+from api.dashboard.rendering import render, render_with_charts, smaller
+from api.dashboard.trial_table import TRIALS_A_PAGE, TableQuery, TrialTable, columns_of
 from api.serving import OfDatabase, StudyAddress
-from tuner.service import studies, trials
+from tuner.analysis.verdict import Name
+from tuner.service import studies, workers
+from tuner.service.edge import edge_of
+from tuner.service.importance import FEWEST
+from tuner.service.listing import Order, listed
+from tuner.storage.database import Database
+from tuner.trial import TrialState
 
 router = APIRouter(prefix="/studies/{study}", include_in_schema=False)
 
-TRIALS_A_PAGE = 100
+READ_AT_ONCE = 10_000
+"""Trials of a study that a page may read before it is shown."""
 
-COLUMNS = ("learning_rate", "steps")
-"""Parameters that have a column of their own in a table of trials."""
+OfTable = Annotated[TableQuery, Query()]
 
 
 @router.get("")
-def study_page(study: StudyAddress, database: OfDatabase, page_token: PageToken = None) -> HTMLResponse:
+def study_page(study: StudyAddress, query: OfTable, database: OfDatabase, request: Request) -> Response:
     """The page."""
-    page = trials.page(database, study, page_size=TRIALS_A_PAGE, page_token=page_token)
-    found, _ = studies.get(database, study)
-    return render_with_charts(
-        "study.html",
-        study=found,
-        page=page,
-        columns=[name for name in COLUMNS if any(name in trial.parameters for trial in page.trials)],
-        others=any(trial.parameters.keys() - set(COLUMNS) for trial in page.trials),
-        first=page_token is None,
-    )
+    shown = _regions(database, study, request, at_once=True)
+    return smaller(request, render_with_charts("study.html", table=_table(database, study, query), **shown))
 
 
 @router.get("/live")
-def live(study: StudyAddress, database: OfDatabase) -> HTMLResponse:
+def live(study: StudyAddress, database: OfDatabase, request: Request) -> Response:
     """Those regions of the page that change while trials run."""
-    found, _ = studies.get(database, study)
-    return render("study_regions.html", study=found)
+    return smaller(request, render("study_regions.html", **_regions(database, study, request, at_once=False)))
+
+
+@router.get("/trials")
+def trials_table(study: StudyAddress, query: OfTable, database: OfDatabase, request: Request) -> Response:
+    """The table of trials alone: what the page puts in place of its own."""
+    return smaller(request, render("study_trials.html", table=_table(database, study, query), **_choices()))
+
+
+def _regions(database: Database, address: str, request: Request, *, at_once: bool) -> dict[str, Any]:
+    """What the regions say. ``at_once``: leave out what takes long; the page then asks for them once more."""
+    study, _ = studies.get(database, address)
+    answer = answer_of(study)
+    left_out = at_once and sum(study.trials.values()) > READ_AT_ONCE
+    definition = study.definition
+    searched = set() if definition is None else definition.search_space.keys() - definition.fixed_parameters.keys()
+    idle = not sum(study.trials.values()) and definition is not None and definition.objective is not None
+    return {
+        "study": study,
+        "left_out": left_out,
+        "answer": answer,
+        "edge": None if answer is None else edge_of(database, study, answer.trial, thorough=not left_out),
+        "notes": None if definition is None or not definition.notes else markdown(definition.notes),
+        "several_decide": len(searched) > 2 and study.trials["complete"] >= FEWEST,
+        "nobody_works": idle and not any(worker.alive for worker in workers.listed(database)),
+        "service": str(request.base_url).rstrip("/"),
+        **_choices(),
+    }
+
+
+def _choices() -> dict[str, Any]:
+    return {"states": list(TrialState), "verdicts": list(Name)}
+
+
+def _table(database: Database, address: str, query: TableQuery) -> TrialTable:
+    study, _ = studies.get(database, address)
+    page = listed(
+        database,
+        address,
+        wanted=query.wanted,
+        order=Order.parse(query.sort),
+        page_size=TRIALS_A_PAGE,
+        page_token=query.page_token,
+    )
+    columns, available = columns_of(study, page.trials, query.columns)
+    return TrialTable(study, query, page, columns, available)

@@ -315,6 +315,11 @@ class TunerChart extends HTMLElement {
   }
 
   async #take(answer) {
+    // What is empty takes no room.
+    if (this.hasAttribute("data-empty") !== (answer.empty !== undefined)) {
+      this.toggleAttribute("data-empty");
+      window.dispatchEvent(new Event("resize"));
+    }
     if (answer.empty !== undefined) {
       this.#answer = answer;
       this.#clear();
