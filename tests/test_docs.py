@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from api.dashboard.chart import draw
 from docs.pictures import verdicts as pictures
+from docs.pictures.line_chart import draw
 from tests.cli.commands import service, strict_json
 
 PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from api.dashboard.chart import Chart, draw
+from docs.pictures.line_chart import Chart, draw
 from tuner import objectives
 from tuner.analysis.decimation import decimate
 from tuner.analysis.verdict import Verdict, judge

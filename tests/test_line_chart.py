@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.dashboard.chart import HEIGHT, WIDTH, draw
+from docs.pictures.line_chart import HEIGHT, WIDTH, draw
 from tuner.trial import Curve
 
 

@@ -1,4 +1,4 @@
-"""A loss curve as a drawing: pure geometry, which the template writes as SVG.
+"""A loss curve as a drawing: pure geometry, which `verdicts` writes as SVG.
 
 The y axis is logarithmic where every value is positive: losses span magnitudes. Points that are not finite are left
 out of the line; where the first one stands is said in words.
