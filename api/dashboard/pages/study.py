@@ -11,7 +11,7 @@ from api.dashboard.rendering import render, render_with_charts, smaller
 from api.dashboard.trial_table import TRIALS_A_PAGE, TableQuery, TrialTable, columns_of
 from api.serving import OfDatabase, StudyAddress
 from tuner.analysis.verdict import Name
-from tuner.service import studies, workers
+from tuner.service import points, studies, workers
 from tuner.service.edge import edge_of
 from tuner.service.importance import FEWEST
 from tuner.service.listing import Order, listed
@@ -51,6 +51,8 @@ def _regions(database: Database, address: str, request: Request, *, at_once: boo
     answer = answer_of(study)
     left_out = at_once and sum(study.trials.values()) > READ_AT_ONCE
     definition = study.definition
+    ranks_values = definition is not None and not definition.goal.is_about_steps
+    stuck = answer is None and ranks_values and study.trials["complete"] > 0
     searched = set() if definition is None else definition.search_space.keys() - definition.fixed_parameters.keys()
     idle = not sum(study.trials.values()) and definition is not None and definition.objective is not None
     return {
@@ -58,6 +60,8 @@ def _regions(database: Database, address: str, request: Request, *, at_once: boo
         "left_out": left_out,
         "answer": answer,
         "edge": None if answer is None else edge_of(database, study, answer.trial, thorough=not left_out),
+        # Where nothing came of any trial, the rate below which something will.
+        "limit": points.read(database, address).limit if stuck and not left_out else None,
         "notes": None if definition is None or not definition.notes else markdown(definition.notes),
         "several_decide": len(searched) > 2 and study.trials["complete"] >= FEWEST,
         "nobody_works": idle and not any(worker.alive for worker in workers.listed(database)),

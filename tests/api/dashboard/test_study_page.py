@@ -164,6 +164,17 @@ def test_without_an_answer_it_says_why(client: httpx.Client) -> None:
     assert "no complete trial has got to loss 0.01" in page(client, "/studies/until")
 
 
+def test_where_all_diverged_it_says_below_which_rate_to_search(client: httpx.Client, database: Database) -> None:
+    rates = {"type": "float", "low": 2.0, "high": 10.0, "scale": "log"}
+    steps = {"type": "int", "low": 200, "high": 200}
+    space = {"learning_rate": rates, "steps": steps}
+    client.post("/v1/studies", json=registered(search_space=space, budget={"trials": 3}))
+    work_off(database, "line-fit")
+    text = page(client, "/studies/line-fit")
+    assert "none of the 3 complete trials has a finite value" in text
+    assert re.search(r"The stability limit is 0\.77\d*, as trial \d diverged: search below it\.", text)
+
+
 def test_a_trade_off_shows_its_front_first(client: httpx.Client) -> None:
     told(client, [0.5], goal={"minimize": ["loss", "steps"]})
     assert "A trade-off has no single answer" in page(client, STUDY)
