@@ -174,18 +174,10 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("tuner:change", ({ detail }) => {
   showState(detail.state);
   trials = null;
-  enliven();
   if (Object.values(detail.trials ?? {}).some(Boolean)) {
     for (const part of document.querySelectorAll('[data-begun="only"]')) part.hidden = false;
   }
 });
 
-/** Buttons that need this script are shown by it, also in regions that came anew. */
-function enliven() {
-  for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = false;
-}
-
-enliven();
-
 // The page of a very long study is shown before all that it says is known.
-if ("renew" in document.body.dataset) renewed().then(enliven, () => {});
+if ("renew" in document.body.dataset) renewed().catch(() => {});
