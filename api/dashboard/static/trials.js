@@ -11,6 +11,7 @@ const EVERY = 1000;
 
 const chosen = new Set();
 let request = null;
+let asked = 0;
 let stale = false;
 
 const section = () => document.getElementById("trials");
@@ -29,6 +30,7 @@ async function fetched(search) {
 async function show(url, { keep = true, focus = null } = {}) {
   const old = section();
   old.setAttribute("aria-busy", "true");
+  asked += 1;
   try {
     const fresh = await fetched(url.search);
     const open = old.querySelector("details.chooser")?.open;
@@ -40,12 +42,16 @@ async function show(url, { keep = true, focus = null } = {}) {
   } catch (error) {
     if (error.name !== "AbortError") say(error.message);
   } finally {
+    asked -= 1;
     old.removeAttribute("aria-busy");
+    if (stale) soon();
   }
 }
 
 /** While trials run: put fresh rows in the place of those that differ, by their trial. */
 async function refresh() {
+  // What the reader has asked for comes first, and is as fresh.
+  if (asked) return;
   stale = false;
   const old = section();
   let fresh;
