@@ -279,6 +279,19 @@ def test_notes_are_markdown_that_can_do_nothing(client: httpx.Client) -> None:
     assert "<strong>bold</strong>" in client.get(f"{STUDY}/live").text
 
 
+def test_descents_are_played_where_the_service_runs_them(client: httpx.Client, database: Database) -> None:
+    client.post("/v1/studies", json=registered(budget={"trials": 3}))
+    work_off(database, "line-fit")
+    for address in ("/studies/line-fit", "/studies/line-fit/trials/1"):
+        text = client.get(address).text
+        [source] = re.findall(r'<tuner-descent src="([^"]+)"', text)
+        assert client.get(source).json()["panels"]
+        assert "/descent.js" in text
+    told(client, [0.5])
+    for address in (STUDY, f"{STUDY}/trials/0"):
+        assert "descent" not in client.get(address).text
+
+
 def test_a_very_long_studys_page_leaves_for_later_what_takes_long(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
