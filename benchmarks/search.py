@@ -42,10 +42,10 @@ def ours(problem: Problem, objective: Counted, seed: int) -> Iterator[Spent]:
     """Our trajectory search."""
     task = Task(LOWEST_RATE, HIGHEST_RATE, 1, MOST_STEPS, evaluations=LIMIT, seed=seed)
     for progress in carry_out(plan(task), task, objective, initial_seed=problem.initial_seed):
-        yield _step_by_step(progress)
+        yield step_by_step(progress)
 
 
-def _step_by_step(progress: Progress) -> Spent:
+def step_by_step(progress: Progress) -> Spent:
     """A pass of R rows spends step k of all of them before step k + 1."""
     if not progress.trajectories:
         return Spent(np.array([progress.evaluations]), np.array([math.inf]))

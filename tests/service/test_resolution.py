@@ -110,9 +110,10 @@ ONE_MORE = space(momentum={"type": "float", "low": 0.5, "high": 0.9}, update_rul
             "trajectory",
         ),
         (registered(sampler={}, goal={"minimize": ["loss", "steps"]}), "trajectory"),
+        (registered(sampler={}, **ONE_MORE), "trajectory"),
         (registered(sampler={}, goal={"minimize": "steps", "until": {"loss": 0.1}}), "trajectory"),
         # What its assumptions do not hold for, or what only another sampler has.
-        (registered(sampler={}, **ONE_MORE), "tpe"),
+        (registered(sampler={}, goal={"minimize": ["loss", "steps"]}, **ONE_MORE), "tpe"),
         (registered(sampler={}, **space(steps={"type": "categorical", "choices": [10, 100]})), "tpe"),
         (registered(sampler={}, budget={"parallel_trials": 2}), "tpe"),
         (registered(sampler={"settings": {"n_startup_trials": 5}}), "tpe"),
@@ -137,7 +138,7 @@ def test_where_no_sampler_is_named_the_definition_decides(definition: StudyDefin
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        (ONE_MORE, "sampler.name"),
+        ({"goal": {"minimize": ["loss", "steps"]}} | ONE_MORE, "sampler.name"),
         (space(learning_rate={"type": "categorical", "choices": [0.1, 0.2]}), "sampler.name"),
         (space(steps={"type": "categorical", "choices": [10, 100]}), "sampler.name"),
         ({"budget": {"parallel_trials": 2}}, "budget.parallel_trials"),

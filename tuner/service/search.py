@@ -23,6 +23,7 @@ from tuner.storage.checkpoints import Stored as StoredCheckpoint
 from tuner.storage.curves import Curve, CurveBlock
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import FOLLOWED, TrialRecord
+from tuner.trial import ParameterValue
 
 CURVATURE, START = measurements.PROBE, "start"
 """Kinds of measurements: what a probe found, and the loss and gradient at x_0, from which every rate goes on."""
@@ -35,11 +36,16 @@ class Followed:
     number: int
     attempt: int
     state: str
-    learning_rate: float
+    parameters: Mapping[str, Any]
     lost_leases: int
     curves: Mapping[str, Curve]
     checkpoint: bytes | None
     checkpoint_step: int
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate that it is followed at."""
+        return float(self.parameters["learning_rate"])
 
     @property
     def is_open(self) -> bool:
@@ -94,7 +100,7 @@ def _followed(record: TrialRecord, grown: Mapping[str, Curve], standing: StoredC
         number=record.number,
         attempt=record.attempt,
         state=record.state,
-        learning_rate=float(record.parameters["learning_rate"]),
+        parameters=record.parameters,
         lost_leases=record.lost_leases,
         curves=grown,
         checkpoint=None if standing is None else standing.state,
@@ -125,6 +131,7 @@ class Wanted:
 
     number: its trial, where it has one that is open. after: the finished trial whose descent it continues, of the same
     rate, where it has one that stands at ``first_step``. ``opening`` evaluations it takes before its first step.
+    further: the parameters of its trial beside rate, steps and those that are fixed.
     """
 
     learning_rate: float
@@ -133,6 +140,7 @@ class Wanted:
     opening: int
     number: int | None = None
     after: int | None = None
+    further: Mapping[str, ParameterValue] = field(default_factory=dict)
 
     def cost(self, last_step: int) -> int:
         """Gradient evaluations that following it to a step takes."""
@@ -369,7 +377,10 @@ def _open_new(study: OpenStudy, worker: str, wanted: Sequence[tuple[Wanted, int]
         study.row(
             number,
             (
-                {name: _value(name, one.learning_rate, last, fixed) for name in study.definition.search_space},
+                {
+                    name: _value(name, one.learning_rate, last, {**fixed, **one.further})
+                    for name in study.definition.search_space
+                },
                 {FOLLOWED: True},
             ),
             state="running",
@@ -397,8 +408,8 @@ def _open_new(study: OpenStudy, worker: str, wanted: Sequence[tuple[Wanted, int]
     return [Granted(record.number, record.attempt, last) for record, (_, last) in zip(created, wanted, strict=True)]
 
 
-def _value(name: str, rate: float, steps: int, fixed: Mapping[str, Any]) -> Any:
-    return {"learning_rate": rate, "steps": steps}.get(name, fixed.get(name))
+def _value(name: str, rate: float, steps: int, others: Mapping[str, Any]) -> Any:
+    return {"learning_rate": rate, "steps": steps}.get(name, others.get(name))
 
 
 def _any_chosen(study: OpenStudy) -> bool:

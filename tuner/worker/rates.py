@@ -9,7 +9,7 @@ With the full gradient and the training loss these are one curve. Two things are
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tuner.descent import Checkpoint, measures_validation
 from tuner.goal import Goal
-from tuner.search.trajectory import Run, Task, Trajectory
+from tuner.search.trajectory import Arm, Run, Task, Trajectory
 from tuner.service.search import Followed
 from tuner.service.tell import Ending
 from tuner.trial import Outcome
@@ -30,7 +30,7 @@ LOSS, VALIDATION = "loss", "validation_loss"
 
 @dataclass
 class Rate:
-    """A rate, and all that is known of its descent.
+    """A rate of an arm, and all that is known of its descent.
 
     number, attempt: of its trial; None before there is one. open: whether the trial can be followed further. failed:
     whether the objective failed at it. lost_leases: how often the trial lost its worker.
@@ -39,6 +39,7 @@ class Rate:
     position: where it stands for the plan, which has been shown the losses up to there; -1 before it was.
     """
 
+    arm: Arm
     learning_rate: float
     number: int | None = None
     attempt: int = 0
@@ -84,11 +85,16 @@ class Rate:
         self.validation = np.concatenate([known, steps[new]]), np.concatenate([present, values[new]])
 
 
-def known_rates(followed: Sequence[Followed]) -> dict[float, Rate]:
-    """The rates of a stored search. Of two trials at the same one it is the later: it goes on from the earlier."""
-    rates: dict[float, Rate] = {}
+def known_rates(followed: Sequence[Followed], further: Collection[str]) -> dict[tuple[Arm, float], Rate]:
+    """The rates of a stored search, by arm and rate; ``further`` are the names of what makes an arm.
+
+    Of two trials at the same one it is the later: it goes on from the earlier.
+    """
+    rates: dict[tuple[Arm, float], Rate] = {}
     for one in followed:
+        arm = tuple((name, one.parameters[name]) for name in further)
         rate = Rate(
+            arm,
             one.learning_rate,
             one.number,
             one.attempt,
@@ -101,7 +107,7 @@ def known_rates(followed: Sequence[Followed]) -> dict[float, Rate]:
             rate.loss = one.curves[LOSS].values
         if VALIDATION in one.curves:
             rate.validation = one.curves[VALIDATION].steps, one.curves[VALIDATION].values
-        rates[one.learning_rate] = rate
+        rates[arm, one.learning_rate] = rate
     return rates
 
 

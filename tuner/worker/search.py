@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from tuner.analysis import stability
-from tuner.descent import RULES, Checkpoint, Descent, Row
+from tuner.descent import RULES, Checkpoint, Descent, Method, Row
 from tuner.errors import TunerError
 from tuner.objectives import Objective, evaluate, start
 from tuner.search import planner_of
-from tuner.search.trajectory import Limit, Pass, Probe, Run, Trajectory
+from tuner.search.trajectory import Arm, Limit, Pass, Probe, Run, Trajectory
 from tuner.search.trajectory.sampler import task_of
 from tuner.service import search as stored
 from tuner.service.search import Granted, Measured, Progress, Standing, Step, Wanted
@@ -93,12 +93,11 @@ class Search:
         self._fixed = {
             name: value for name, value in definition.fixed_parameters.items() if name not in {"learning_rate", "steps"}
         }
-        self._rule = RULES[str(self._fixed.get("update_rule", "gradient_descent"))]
-        size = self._fixed.get("batch_size")
-        self._batch_size = int(size) if isinstance(size, int) else None
-        self._task = task_of(definition, probes=self._limit_of(1.0) is not None)
-        self._judge = Judge(definition.goal, self._task, sampled=self._batch_size is not None)
-        self._rates = known_rates(known.followed)
+        self._sampled = "batch_size" in definition.search_space
+        self._task = task_of(definition, probes=self._limit_of(1.0, ()) is not None)
+        self._judge = Judge(definition.goal, self._task, sampled=self._sampled)
+        self._rates = known_rates(known.followed, self._task.further)
+        self._arm: Arm = ()
         self._measured = dict(known.measured)
         self._origin: Checkpoint | None = None
         self._left = known.left
@@ -118,6 +117,7 @@ class Search:
             self._begin()
             request = next(plan)
             while True:
+                self._arm = request.arm
                 answer = self._probe() if isinstance(request, Probe) else self._pass(request)
                 request = plan.send(answer)
         except StopIteration:
@@ -130,15 +130,20 @@ class Search:
     # What the plan asks for
 
     def _probe(self) -> Limit:
-        """The rate at which descents become unstable at the start; measured once in a study."""
+        """The rate at which descents of the arm become unstable at the start, where the curvature says that.
+
+        The curvature is measured once in a study.
+        """
+        if self._limit_of(1.0, self._arm) is None:
+            return Limit(None)
         if stored.CURVATURE not in self._measured:
             self._keep(self._measure())
-        limit = self._measured[stored.CURVATURE].get("limit")
-        return Limit(limit if isinstance(limit, float) else None)
+        largest = self._measured[stored.CURVATURE].get("largest")
+        return Limit(self._limit_of(largest, self._arm) if isinstance(largest, float) else None)
 
     def _begin(self) -> None:
         """Evaluate the start x_0, once for all rates. By mini-batches the first step of each needs its own."""
-        if self._batch_size is not None:
+        if self._sampled:
             return
         known = self._measured.get(stored.START, {}).get("checkpoint")
         if known is not None:
@@ -153,8 +158,7 @@ class Search:
         except TunerError:
             # The trials will say so, each of them.
             return
-        state = {name: np.zeros_like(parameters) for name in self._rule.state}
-        self._origin = Checkpoint(0, parameters, state, float(values[0]), gradients[0])
+        self._origin = Checkpoint(0, parameters, {}, float(values[0]), gradients[0])
         found: dict[str, Any] = {"loss": encode_float(float(values[0]))}
         if parameters.nbytes <= START_BYTES:
             found["checkpoint"] = base64.b64encode(self._origin.to_bytes()).decode()
@@ -177,14 +181,18 @@ class Search:
         except TunerError as error:
             # The trials will say so, each of them.
             return Measured(stored.CURVATURE, {"at": "start", "limit": None, "reason": str(error)}, 0)
-        limit = None if found.largest is None else self._limit_of(found.largest)
+        # Of a study of several arms there is no one limit.
+        limit = self._limit_of(found.largest, ()) if found.largest is not None and not self._task.further else None
         curvature = asdict(found)
         evaluations = curvature.pop("gradient_evaluations")
         return Measured(stored.CURVATURE, {"at": "start", "limit": limit, **curvature}, evaluations)
 
-    def _limit_of(self, curvature: float) -> float | None:
-        settings = {name: float(self._fixed[name]) for name in self._rule.settings if name in self._fixed}  # type: ignore[arg-type]
-        return stability.limit(self._rule.name, settings, curvature)
+    def _limit_of(self, curvature: float, arm: Arm) -> float | None:
+        method = self._method_of(arm)
+        return stability.limit(method.update_rule, method.settings, curvature)
+
+    def _method_of(self, arm: Arm) -> Method:
+        return Method.of_trial({**self._fixed, **dict(arm)})
 
     def _pass(self, request: Pass) -> list[Trajectory]:
         """Follow the rates of a pass as far as it says, and no further than the study has means for."""
@@ -193,7 +201,7 @@ class Search:
         done = [
             rate
             for rate in self._rates.values()
-            if rate.open and rate.position >= 0 and rate.learning_rate not in wanted
+            if rate.open and rate.position >= 0 and rate.arm == request.arm and rate.learning_rate not in wanted
         ]
         refused: set[float] = set()
         while todo := self._next([run for run in request.runs if run.learning_rate not in refused]):
@@ -210,8 +218,9 @@ class Search:
         if done:
             self._heed(self._write(Step(endings=self._end(done))))
         answers = [self._answer(run) for run in request.runs if self._ends(run) is not None]
-        self._unanswered = 0 if answers else self._unanswered + 1
-        if self._unanswered and (refused or self._unanswered == MOST_UNANSWERED):
+        # Where there is no room for another rate, those that are followed may go on.
+        self._unanswered = 0 if answers or refused else self._unanswered + 1
+        if self._unanswered == MOST_UNANSWERED or (refused and not any(rate.open for rate in self._rates.values())):
             self._close(completed=self._why_nothing())
             raise Ended
         return answers
@@ -234,14 +243,17 @@ class Search:
         rate, last = self._rate(run), self._ends(run)
         assert last is not None  # noqa: S101 (the caller has asked)
         rate.position = last
-        if self._batch_size is not None and last == run.steps:
+        if self._sampled and last == run.steps:
             rate.full.add(last)
         return self._judge.trajectory(rate, last)
 
     def _rate(self, run: Run) -> Rate:
-        rate = self._rates.setdefault(run.learning_rate, Rate(float(run.learning_rate)))
-        if rate.checkpoint is None:
-            rate.checkpoint = self._origin
+        place = self._arm, float(run.learning_rate)
+        rate = self._rates.setdefault(place, Rate(*place))
+        if rate.checkpoint is None and self._origin is not None:
+            rule = RULES[self._method_of(self._arm).update_rule]
+            state = {name: np.zeros_like(self._origin.parameters) for name in rule.state}
+            rate.checkpoint = replace(self._origin, state=state)
         return rate
 
     def _wanted(self, run: Run) -> Wanted:
@@ -256,6 +268,7 @@ class Search:
             rate.opening,
             number=rate.number if rate.open else None,
             after=rate.number if not rate.open and rate.number is not None else None,
+            further=dict(rate.arm),
         )
 
     def _heed(self, standing: Standing) -> None:
@@ -343,7 +356,7 @@ class Search:
                 report_at = time.monotonic() + pace.REPORT_EVERY
         for report in reports:
             self._pending.append(report.news(with_checkpoint=True))
-            if self._batch_size is not None and report.ran_its_steps:
+            if self._sampled and report.ran_its_steps:
                 report.leg.rate.full.add(report.leg.last_step)
 
     def _report(self, descent: Descent, reports: Sequence[Reports]) -> None:
@@ -369,18 +382,12 @@ class Search:
             raise Ended
 
     def _descent(self, legs: Sequence[Leg]) -> Descent:
-        rows = [
-            replace(
-                Row.of({**self._fixed, "learning_rate": leg.rate.learning_rate}, self._rule, steps=leg.last_step),
-                ceiling=leg.ceiling,
-            )
-            for leg in legs
-        ]
+        method = self._method_of(self._arm)
         return Descent(
             self._objective,
-            rows,
-            update_rule=self._rule.name,
-            batch_size=self._batch_size,
+            [Row(leg.rate.learning_rate, leg.last_step, method.settings, leg.ceiling) for leg in legs],
+            update_rule=method.update_rule,
+            batch_size=method.batch_size,
             initial_seed=self._initial_seed,
             seed=self._initial_seed,
             checkpoints=[leg.rate.checkpoint for leg in legs],

@@ -9,10 +9,11 @@ names rates to them, and `hopeless` says which to stop.
 from tuner.search.trajectory.carry_out import Progress, carry_out
 from tuner.search.trajectory.planner import plan
 from tuner.search.trajectory.proposals import hopeless, propose
-from tuner.search.trajectory.requests import Limit, Pass, Plan, Probe, Request, Run, Task, Trajectory
+from tuner.search.trajectory.requests import Arm, Limit, Pass, Plan, Probe, Request, Run, Task, Trajectory
 from tuner.search.trajectory.trained import Trained
 
 __all__ = [
+    "Arm",
     "Limit",
     "Pass",
     "Plan",

@@ -4,16 +4,16 @@ All rates begin at the same x_0, so its loss and gradient are evaluated once, fo
 """
 
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tuner.analysis.stability import limit, measure
-from tuner.descent import Checkpoint, Descent, Row
+from tuner.descent import RULES, Checkpoint, Descent, Method, Row
 from tuner.objectives import Objective, evaluate, start
-from tuner.search.trajectory.requests import Limit, Pass, Plan, Probe, Run, Task, Trajectory
-from tuner.trial import Outcome
+from tuner.search.trajectory.requests import Arm, Limit, Pass, Plan, Probe, Run, Task, Trajectory
+from tuner.trial import Outcome, ParameterValue
 
 MOST_PROBES = 30
 """Gradient evaluations that a probe may take."""
@@ -28,22 +28,37 @@ class Progress:
 
     evaluations: gradient evaluations that it took.
     since: per row, the step it went on from; the losses after it are new. Rows are in the order of importance.
+    arm: what they have in common.
     """
 
     evaluations: int
     trajectories: Sequence[Trajectory] = ()
     since: Sequence[int] = ()
+    arm: Arm = ()
 
 
-def carry_out(plan: Plan, task: Task, objective: Objective, *, initial_seed: int = 0) -> Iterator[Progress]:
-    """Answer a plan until it is over or its means are spent, by plain gradient descent from the start of that seed.
+def carry_out(
+    plan: Plan,
+    task: Task,
+    objective: Objective,
+    *,
+    initial_seed: int = 0,
+    fixed: Mapping[str, ParameterValue] | None = None,
+) -> Iterator[Progress]:
+    """Answer a plan until it is over or its means are spent, by descents with the full gradient from one start.
+
+    Args:
+        plan, task: what to carry out, and what for.
+        objective, initial_seed: where: the start is that of the seed.
+        fixed: what all descents have in common beside their arms, as a search space has it (``update_rule``, …).
 
     Raises:
         ValueError: the plan asks for what cannot be: a rate or a step outside the task's range, a rate twice in a
             pass, or one that it was done with.
+        InvalidInput: an arm is no way to descend.
         ObjectiveFailed: the objective raised or answered wrong shapes.
     """
-    search = _Search(task, objective, initial_seed)
+    search = _Search(task, objective, initial_seed, fixed or {})
     if not search.left:
         return
     yield search.begin()
@@ -54,7 +69,7 @@ def carry_out(plan: Plan, task: Task, objective: Objective, *, initial_seed: int
         except StopIteration:
             return
         if isinstance(request, Probe):
-            answer, progress = search.probe()
+            answer, progress = search.probe(request.arm)
             yield progress
         else:
             answer = yield from search.descend(request)
@@ -83,16 +98,39 @@ def shorten(runs: Sequence[Run], since: Sequence[int], evaluations: int) -> list
     return [int(step) for step in ends]
 
 
-class _Search:
-    """Where a search stands: its trajectories, the checkpoints of those that may go on, what is spent."""
+@dataclass
+class _Known:
+    """An arm: its method, its trajectories so far, and the checkpoints of those that may go on."""
 
-    def __init__(self, task: Task, objective: Objective, initial_seed: int) -> None:
+    method: Method
+    trajectories: dict[float, Trajectory] = field(default_factory=dict)
+    checkpoints: dict[float, Checkpoint] = field(default_factory=dict)
+
+    def steps(self, run: Run) -> int:
+        """How far its rate has been followed."""
+        known = self.trajectories.get(run.learning_rate)
+        return known.steps if known else 0
+
+    def can_go_on(self, rate: float) -> bool:
+        """Whether it has not left the finite numbers."""
+        known = self.trajectories.get(rate)
+        return known is None or bool(np.isfinite(known.losses[-1]))
+
+
+class _Search:
+    """Where a search stands: its arms, and what is spent."""
+
+    def __init__(
+        self, task: Task, objective: Objective, initial_seed: int, fixed: Mapping[str, ParameterValue]
+    ) -> None:
         self._task = task
         self._objective = objective
         self._initial_seed = initial_seed
+        self._fixed = fixed
         self._spent = 0
-        self._trajectories: dict[float, Trajectory] = {}
-        self._checkpoints: dict[float, Checkpoint] = {}
+        self._curvature: float | None = None
+        self._measured = False
+        self._arms: dict[Arm, _Known] = {}
 
     @property
     def left(self) -> int:
@@ -108,80 +146,85 @@ class _Search:
         self._spent = 1
         return Progress(1)
 
-    def probe(self) -> tuple[Limit, Progress]:
-        """Measure the curvature at the start."""
-        curvature = measure(
-            self._objective,
-            self._origin.parameters,
-            seed=self._task.seed,
-            most_evaluations=min(MOST_PROBES, self.left),
-            tolerance=TOLERANCE,
-        )
-        self._spent += curvature.gradient_evaluations
-        rate = None if curvature.largest is None else limit("gradient_descent", {}, curvature.largest)
-        return Limit(rate), Progress(curvature.gradient_evaluations)
+    def probe(self, arm: Arm) -> tuple[Limit, Progress]:
+        """The limit of an arm, from the curvature at the start; it is measured where that says something of the arm."""
+        method, evaluations = self._arm(arm).method, 0
+        if not self._measured and limit(method.update_rule, method.settings, 1.0) is not None:
+            curvature = measure(
+                self._objective,
+                self._origin.parameters,
+                seed=self._task.seed,
+                most_evaluations=min(MOST_PROBES, self.left),
+                tolerance=TOLERANCE,
+            )
+            self._measured, self._curvature = True, curvature.largest
+            evaluations = curvature.gradient_evaluations
+            self._spent += evaluations
+        rate = None if self._curvature is None else limit(method.update_rule, method.settings, self._curvature)
+        return Limit(rate), Progress(evaluations)
 
     def descend(self, request: Pass) -> Generator[Progress, None, Sequence[Trajectory]]:
         """Carry out a pass: where means are short, again with what rows that ended early have left of them."""
-        self._check(request)
-        fresh = [run.learning_rate for run in request.runs if run.learning_rate not in self._trajectories]
-        room = len(fresh) if self._task.trials is None else max(0, self._task.trials - len(self._trajectories))
+        arm = self._arm(request.arm)
+        self._check(request, arm)
+        fresh = [run.learning_rate for run in request.runs if run.learning_rate not in arm.trajectories]
+        begun = sum(len(known.trajectories) for known in self._arms.values())
+        room = len(fresh) if self._task.trials is None else max(0, self._task.trials - begun)
         refused = set(fresh[room:])
         runs = [run for run in request.runs if run.learning_rate not in refused]
-        ending = [run for run in runs if self._can_go_on(run.learning_rate)]
+        ending = [run for run in runs if arm.can_go_on(run.learning_rate)]
         while ending and self.left:
-            ends = shorten(ending, [self._steps(run) for run in ending], self.left)
-            going_on = [(run, end) for run, end in zip(ending, ends, strict=True) if end > self._steps(run)]
+            ends = shorten(ending, [arm.steps(run) for run in ending], self.left)
+            going_on = [(run, end) for run, end in zip(ending, ends, strict=True) if end > arm.steps(run)]
             if not going_on:
                 break
-            ended, progress = self._follow(going_on)
-            yield progress
-            ending = [run for run in ending if run.learning_rate not in ended and self._steps(run) < run.steps]
+            ended, progress = self._follow(arm, going_on)
+            yield replace(progress, arm=request.arm)
+            ending = [run for run in ending if run.learning_rate not in ended and arm.steps(run) < run.steps]
         kept = {run.learning_rate for run in request.runs} | set(request.keep)
-        self._checkpoints = {rate: point for rate, point in self._checkpoints.items() if rate in kept}
-        return [self._trajectories[run.learning_rate] for run in runs if run.learning_rate in self._trajectories]
+        arm.checkpoints = {rate: point for rate, point in arm.checkpoints.items() if rate in kept}
+        return [arm.trajectories[run.learning_rate] for run in runs if run.learning_rate in arm.trajectories]
 
-    def _follow(self, runs: Sequence[tuple[Run, int]]) -> tuple[set[float], Progress]:
-        """Follow rates to these steps; the rates whose descents ended sooner."""
+    def _arm(self, arm: Arm) -> _Known:
+        if arm not in self._arms:
+            self._arms[arm] = _Known(Method.of_trial({**self._fixed, **dict(arm)}))
+        return self._arms[arm]
+
+    def _follow(self, arm: _Known, runs: Sequence[tuple[Run, int]]) -> tuple[set[float], Progress]:
+        """Follow rates of an arm to these steps; the rates whose descents ended sooner."""
         rates = [run.learning_rate for run, _ in runs]
-        since = [self._steps(run) for run, _ in runs]
+        since = [arm.steps(run) for run, _ in runs]
+        rule = RULES[arm.method.update_rule]
+        origin = replace(self._origin, state={name: np.zeros_like(self._origin.parameters) for name in rule.state})
         descent = Descent(
             self._objective,
-            [Row(run.learning_rate, end, ceiling=run.ceiling) for run, end in runs],
+            [Row(run.learning_rate, end, arm.method.settings, run.ceiling) for run, end in runs],
+            update_rule=rule.name,
             initial_seed=self._initial_seed,
-            checkpoints=[self._checkpoints.get(rate, self._origin) for rate in rates],
+            checkpoints=[arm.checkpoints.get(rate, origin) for rate in rates],
         )
         descent.advance()
         ended, evaluations = set(), 0
         for row, rate in enumerate(rates):
             result = descent.result(row)
             evaluations += result.gradient_evaluations
-            known = self._trajectories[rate].losses if rate in self._trajectories else result.loss.values[:1]
-            self._trajectories[rate] = Trajectory(rate, np.concatenate([known, result.loss.values[1:]]))
+            known = arm.trajectories[rate].losses if rate in arm.trajectories else result.loss.values[:1]
+            arm.trajectories[rate] = Trajectory(rate, np.concatenate([known, result.loss.values[1:]]))
             if result.outcome is not Outcome.RAN_ITS_STEPS:
                 ended.add(rate)
             if result.checkpoint is not None:
-                self._checkpoints[rate] = result.checkpoint
+                arm.checkpoints[rate] = result.checkpoint
             else:
-                self._checkpoints.pop(rate, None)
+                arm.checkpoints.pop(rate, None)
         self._spent += evaluations
-        return ended, Progress(evaluations, [self._trajectories[rate] for rate in rates], since)
+        return ended, Progress(evaluations, [arm.trajectories[rate] for rate in rates], since)
 
-    def _steps(self, run: Run) -> int:
-        known = self._trajectories.get(run.learning_rate)
-        return known.steps if known else 0
-
-    def _can_go_on(self, rate: float) -> bool:
-        """Whether it has not left the finite numbers."""
-        known = self._trajectories.get(rate)
-        return known is None or bool(np.isfinite(known.losses[-1]))
-
-    def _check(self, request: Pass) -> None:
+    def _check(self, request: Pass, arm: _Known) -> None:
         rates = [run.learning_rate for run in request.runs]
         if len(set(rates)) < len(rates):
             raise ValueError(f"a rate twice in one pass: {rates}")
         for run, rate in zip(request.runs, rates, strict=True):
             if not self._task.low <= rate <= self._task.high or run.steps > self._task.most_steps:
                 raise ValueError(f"outside the search space: {run}")
-            if rate in self._trajectories and rate not in self._checkpoints and self._can_go_on(rate):
+            if rate in arm.trajectories and rate not in arm.checkpoints and arm.can_go_on(rate):
                 raise ValueError(f"the plan was done with this rate: {run}")

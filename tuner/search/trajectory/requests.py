@@ -6,22 +6,29 @@ first request that the store cannot answer is where the search stands.
 """
 
 import math
-from collections.abc import Collection, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.space import Parameter
+from tuner.trial import ParameterValue
+
+Arm = tuple[tuple[str, ParameterValue], ...]
+"""One combination of values of the further dimensions, by name, in their order; empty where there are none."""
+
 
 @dataclass(frozen=True)
 class Task:
-    """What is searched: rates in [low, high], step counts in [fewest_steps, most_steps].
+    """What is searched: rates in [low, high], step counts in [fewest_steps, most_steps], and the further dimensions.
 
     evaluations, trials: what the search may spend in all, in gradient evaluations and in rates; None is no limit.
     Whoever carries the plan out holds it to that; the plan may use it to divide its means.
     target: the loss to reach in the fewest steps, where that is the goal; None: the lowest loss is.
     front: whether the whole trade-off of loss against steps is wanted.
     probes: whether `Probe` can be answered.
+    further: the dimensions beside rate and steps, by name, none of them fixed.
     seed: of whatever is left to chance.
     """
 
@@ -34,6 +41,7 @@ class Task:
     target: float | None = None
     front: bool = False
     probes: bool = True
+    further: Mapping[str, Parameter] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -54,15 +62,22 @@ class Pass:
     """Runs to be carried out together, step by step, the most important first; no two of the same rate.
 
     keep: the rates, beside those of the runs, that may be continued later. Every other rate is done with.
+    arm: the combination that all of them, runs and kept ones, belong to; the rates of other arms are left as they are.
     """
 
     runs: Sequence[Run]
     keep: Collection[float] = frozenset()
+    arm: Arm = ()
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Measure the curvature at the start, and with it the rate at which descents become unstable there."""
+    """Measure the curvature at the start, and with it the rate at which descents of an arm become unstable there.
+
+    The curvature is the same for all arms, and measured once.
+    """
+
+    arm: Arm = ()
 
 
 Request = Pass | Probe
