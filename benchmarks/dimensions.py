@@ -9,17 +9,9 @@ max(oracle, 30), of the median of three seeds.
 ``python -m benchmarks.dimensions`` takes some twenty minutes: oracles and tpe are cached as those of ``benchmarks.search``.
 """
 
-import argparse
 import math
-import statistics
-import sys
-import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -29,7 +21,7 @@ from benchmarks import cache
 from benchmarks.oracle import Oracle
 from benchmarks.problems import HIGHEST_RATE, LOWEST_RATE, MOST_STEPS, PROBLEMS, Counted, Problem
 from benchmarks.search import step_by_step
-from benchmarks.spending import LIMIT, Cost, Spent, cost
+from benchmarks.spending import LIMIT, Spent
 from tuner.definition import StudyDefinition
 from tuner.descent import RULES, Descent, Method, Row
 from tuner.search import look, planner_of, resolve_sampler, suggest
@@ -158,9 +150,7 @@ def tpe(setting: Setting, problem: Problem, objective: Counted, seed: int) -> It
                 {name: value for name, value in one.parameters.items() if name not in {"learning_rate", "steps"}}
             )
             row = Row.of(one.parameters, RULES[method.update_rule])
-            descent = Descent(
-                objective, [row], update_rule=method.update_rule, initial_seed=problem.initial_seed
-            )
+            descent = Descent(objective, [row], update_rule=method.update_rule, initial_seed=problem.initial_seed)
             descent.advance()
             losses = descent.loss_curve(0).values
             yield Spent(np.ones(len(losses), np.int64), losses)

@@ -83,7 +83,15 @@ def test_a_worker_killed_in_between_leaves_the_same_trials(database: Database) -
     assert curves_of(database, "torn") == curves_of(database, "whole")
 
 
-def by_trajectory(database: Database, name: str, seconds: float, **settings: Any) -> None:
+MOMENTUM: dict[str, Any] = {
+    "update_rule": {"type": "categorical", "choices": ["gradient_descent", "heavy_ball"]},
+    "momentum": {"type": "float", "low": 0.0, "high": 0.99},
+}
+
+
+def by_trajectory(
+    database: Database, name: str, seconds: float, further: dict[str, Any] | None = None, **settings: Any
+) -> None:
     studies.create(
         database,
         definition(
@@ -94,23 +102,29 @@ def by_trajectory(database: Database, name: str, seconds: float, **settings: Any
             search_space={
                 "learning_rate": {"type": "float", "low": 1e-4, "high": 10.0, "scale": "log"},
                 "steps": {"type": "int", "low": 1, "high": 200},
+                **(further or {}),
             },
-            budget={"trials": None, "gradient_evaluations": 400},
+            budget={"trials": None, "gradient_evaluations": 700 if further else 400},
         ),
     )
 
 
+@pytest.mark.parametrize("further", [{}, MOMENTUM], ids=["rates", "arms"])
 def test_a_search_whose_workers_are_killed_finds_what_an_undisturbed_one_finds(
-    database: Database, tmp_path: Path
+    database: Database, tmp_path: Path, further: dict[str, Any]
 ) -> None:
-    by_trajectory(database, "whole", 0.0)
+    by_trajectory(database, "whole", 0.0, further)
     whole = work_off(database, "whole")
     log = tmp_path / "evaluations"
-    by_trajectory(database, "torn", 0.004, log=str(log))
+    by_trajectory(database, "torn", 0.004, further, log=str(log))
     for _ in range(3):
         with worker_process(database.url, *SHORT_LEASE) as worker:
             so_far = study_of(database, "torn").spent.gradient_evaluations
-            eventually(lambda so_far=so_far: study_of(database, "torn").spent.gradient_evaluations > so_far + 20)  # type: ignore[misc]
+            eventually(
+                lambda so_far=so_far: (
+                    study_of(database, "torn").spent.gradient_evaluations > so_far + (150 if further else 20)
+                )
+            )  # type: ignore[misc]
             worker.kill()
             worker.wait()
         eventually(lambda: sweep(database) > 0 or study_of(database, "torn").trials["running"] == 0)

@@ -32,13 +32,13 @@ MOST_KNOWN = 8
 """After so many proposals in a row of arms that are there already, an old one goes on instead."""
 
 MOST_EMPTY = 8
-"""After so many new arms in a row no descent of which got anywhere, there are no further ones."""
+"""After so many arms in a row no descent of which got below the start, there are no new ones."""
 
 OF_TRIALS = 0.75
 """New arms come while less than this share of the rates that there may be is followed; the rest is for the best arms."""
 
 PATIENCE = 100
-"""The search ends when it has spent so many full runs, or first allowances, without getting lower by more than `NO_GAIN`."""
+"""The search ends when so many full runs, or first allowances, have got it lower by no more than `NO_GAIN`."""
 
 NO_GAIN = 1e-6
 """A gain that is none, as a share of what the search has gained altogether."""
@@ -66,7 +66,7 @@ Steps = Generator[Request, Sequence[Trajectory] | Limit, None]
 def race(task: Task, propose: Propose) -> Plan:
     """The requests of a search over rates, step counts and further dimensions.
 
-    It is over when no new arm is to come and the plans of all have ended, or when nothing lower has been found for long.
+    It is over when no new arm is to come and the plans of all have ended, or when nothing lower was found for long.
     """
     return _Race(task, propose).run()
 
@@ -99,7 +99,7 @@ class _Race:
                 answer = yield replace(racer.request, arm=racer.arm)
                 racer.heed(self._edge(racer, answer) if isinstance(answer, Limit) else answer)
             racer.worths.append(racer.worth)
-        self._empty = 0 if math.isfinite(racer.worth[1]) else self._empty + 1
+        self._empty = 0 if racer.best_rate is not None else self._empty + 1
         self._spent += racer.spent - before
         (reached, lowest), (best_reached, best_lowest) = racer.worth, self._best_worth
         if reached < best_reached or lowest < best_lowest - NO_GAIN * max(racer.start - best_lowest, 0.0):

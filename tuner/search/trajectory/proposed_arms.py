@@ -18,9 +18,9 @@ TOLD = 6
 
 
 def propose_arm(task: Task, number: int, tried: Sequence[Tried]) -> Arm:
-    """The arm of a proposal's number, by tpe: of the arms that have got to the furthest rung that is worth comparing at.
+    """The arm of a proposal's number, by tpe, which is told the places of arms that have got to the same rung.
 
-    What rates, steps and losses an arm has had is nothing to it: it is told the arms' places among each other.
+    It is the furthest rung that `TOLD` arms have got to: what they come to late counts more than what they begin with.
     """
     space = dict(task.further)
     rung = max((rung for rung in _rungs(tried) if len(_at(tried, rung)) >= TOLD), default=0)
