@@ -49,8 +49,8 @@ class ObjectiveChoice(Strict):
 class SamplerChoice(Strict):
     """How points are chosen: a registered sampler, the seed of all its random numbers, its settings.
 
-    Where none is named, the definition decides: ``trajectory`` where the service itself descends and searches nothing
-    but a constant learning rate and the number of steps, ``tpe`` everywhere else.
+    Where none is named, the definition decides: ``trajectory`` where the service itself descends and searches a
+    constant learning rate, the number of steps, and perhaps the update rule and its settings; ``tpe`` everywhere else.
 
     ``batch_size`` points are chosen at once by the service's own workers. It belongs to the definition because it
     decides what each choice could know of the earlier ones: the same definition gives the same trials.

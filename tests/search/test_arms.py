@@ -38,6 +38,12 @@ def arm(momentum: float) -> Arm:
     return (("momentum", momentum),)
 
 
+def momentum_of(one: Arm) -> float:
+    momentum = dict(one)["momentum"]
+    assert isinstance(momentum, float)
+    return momentum
+
+
 def in_turn(number: int, tried: Sequence[Tried]) -> Arm:
     """Momenta all over the range, whatever the others did."""
     return arm(0.99 * (number * 0.618 % 1.0))
@@ -62,11 +68,11 @@ class Bowls:
     def _descend(self, one: Arm, rate: float, steps: int) -> Trajectory:
         if (one, rate) not in self.steps:
             self.begun.append((one, rate))
-        [(_, momentum)] = one
+        momentum = momentum_of(one)
         if rate >= 1.0:
             losses = np.array([1.0, math.inf])
         else:
-            losses = (1 - float(momentum)) * 0.99 ** (rate * np.arange(steps + 1)) + float(momentum)
+            losses = (1 - momentum) * 0.99 ** (rate * np.arange(steps + 1)) + momentum
         before = self.steps.get((one, rate), 0)
         self.spent[one] = self.spent.get(one, 0) + len(losses) - 1 - before
         self.steps[one, rate] = len(losses) - 1
@@ -93,8 +99,8 @@ def test_the_best_third_of_the_arms_goes_on_with_three_times_as_much() -> None:
         further = [one for one in there if bowls.spent[one] >= ALLOWANCE * GROWTH ** (rung + 1)]
         assert len(further) < len(there)
         # The less momentum the better: who goes on has less than most of those who do not.
-        assert np.median([dict(one)["momentum"] for one in further]) < np.median(
-            [dict(one)["momentum"] for one in there if one not in further]
+        assert np.median([momentum_of(one) for one in further]) < np.median(
+            [momentum_of(one) for one in there if one not in further]
         )
 
 
@@ -105,7 +111,7 @@ def test_some_arms_are_judged_late_for_the_first_time_since_early_losses_mislead
     ]
     at_once = [one for one, spent in bowls.spent.items() if spent >= ALLOWANCE * GROWTH and _times(one, turns) == 1]
     # By what they had come to at the first rung, these would not have gone on.
-    assert max(float(dict(one)["momentum"]) for one in at_once) > 0.5
+    assert max(momentum_of(one) for one in at_once) > 0.5
 
 
 def _times(one: Arm, turns: Sequence[Request]) -> int:
@@ -134,7 +140,7 @@ def test_a_new_arm_begins_below_the_edge_that_the_best_one_has_found() -> None:
     begun: set[Arm] = set()
     while len(begun) < 6:
         if isinstance(request, Probe):
-            limits[request.arm] = 1.0 + float(dict(request.arm)["momentum"])
+            limits[request.arm] = 1.0 + momentum_of(request.arm)
             request = plan.send(Limit(limits[request.arm]))
             continue
         first, one = request.runs[0].learning_rate, request.arm
@@ -168,7 +174,7 @@ def test_points_that_differ_in_what_their_rule_does_not_have_are_one_arm() -> No
 def test_proposals_gather_where_arms_do_well() -> None:
     asked = task()
     tried = [Tried(arm(m), [(math.inf, abs(m - 0.8))]) for m in np.linspace(0, 0.99, 40).tolist()]
-    proposed = [float(dict(propose_arm(asked, number, tried))["momentum"]) for number in range(40, 60)]
+    proposed = [momentum_of(propose_arm(asked, number, tried)) for number in range(40, 60)]
     assert abs(np.median(proposed) - 0.8) < 0.1
 
 
@@ -180,7 +186,7 @@ def test_proposals_heed_the_furthest_rung_that_enough_arms_have_got_to() -> None
         Tried(arm(m), [(math.inf, m)] + ([(math.inf, 1 - m)] if place % 2 else [])) for place, m in enumerate(momenta)
     ]
     assert len(momenta) // 2 >= TOLD
-    proposed = [float(dict(propose_arm(asked, number, tried))["momentum"]) for number in range(40, 60)]
+    proposed = [momentum_of(propose_arm(asked, number, tried)) for number in range(40, 60)]
     assert np.median(proposed) > 0.8
 
 
@@ -194,7 +200,7 @@ def test_every_loss_is_that_of_a_whole_descent_of_its_arm() -> None:
     known = {(part.arm, one.learning_rate): one for part in parts for one in part.trajectories}
     assert len({one for one, _ in known}) > 3
     for (one, rate), trajectory in known.items():
-        momentum = float(dict(one)["momentum"])
+        momentum = momentum_of(one)
         descent = Descent(
             create("quadratic", {"dimension": 5, "condition_number": 50.0}),
             [Row(rate, trajectory.steps, {"momentum": momentum})],
@@ -225,7 +231,7 @@ def test_momentum_finds_what_no_rate_does_alone() -> None:
 
     Heavy ball at its best momentum (√κ - 1)²/(√κ + 1)² = 0.88 leaves about 0.94^100 = 0.002 of it.
     """
-    settings = {"dimension": 10, "condition_number": 1000.0}
+    settings: dict[str, Any] = {"dimension": 10, "condition_number": 1000.0}
     objective = create("quadratic", settings)
     start = float(objective.value_and_gradient(objective.initial_parameters(0)[None])[0][0])
     parts = search(task(evaluations=6000, most_steps=100), **settings)

@@ -113,6 +113,10 @@ ONE_MORE = space(momentum={"type": "float", "low": 0.5, "high": 0.9}, update_rul
         (registered(sampler={}, **ONE_MORE), "trajectory"),
         (registered(sampler={}, goal={"minimize": "steps", "until": {"loss": 0.1}}), "trajectory"),
         # What its assumptions do not hold for, or what only another sampler has.
+        (
+            registered(sampler={}, **LOSS_OF_DATA, **space(batch_size={"type": "int", "low": 8, "high": 16})),
+            "tpe",
+        ),
         (registered(sampler={}, goal={"minimize": ["loss", "steps"]}, **ONE_MORE), "tpe"),
         (registered(sampler={}, **space(steps={"type": "categorical", "choices": [10, 100]})), "tpe"),
         (registered(sampler={}, budget={"parallel_trials": 2}), "tpe"),

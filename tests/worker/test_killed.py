@@ -119,12 +119,8 @@ def test_a_search_whose_workers_are_killed_finds_what_an_undisturbed_one_finds(
     by_trajectory(database, "torn", 0.004, further, log=str(log))
     for _ in range(3):
         with worker_process(database.url, *SHORT_LEASE) as worker:
-            so_far = study_of(database, "torn").spent.gradient_evaluations
-            eventually(
-                lambda so_far=so_far: (
-                    study_of(database, "torn").spent.gradient_evaluations > so_far + (150 if further else 20)
-                )
-            )  # type: ignore[misc]
+            enough = study_of(database, "torn").spent.gradient_evaluations + (150 if further else 20)
+            eventually(lambda enough=enough: study_of(database, "torn").spent.gradient_evaluations > enough)  # type: ignore[misc]
             worker.kill()
             worker.wait()
         eventually(lambda: sweep(database) > 0 or study_of(database, "torn").trials["running"] == 0)

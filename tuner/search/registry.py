@@ -19,7 +19,7 @@ from tuner.goal import Goal
 from tuner.search.designs import GridDesign, QuasiRandomDesign, RandomDesign
 from tuner.search.learners import CovarianceAdaptation, GaussianProcess, GeneticAlgorithm, TreeParzen
 from tuner.search.sampler import Design, Learner, Planner, is_fixed
-from tuner.search.trajectory.sampler import TrajectorySearch
+from tuner.search.trajectory.sampler import TrajectorySearch, further_dimensions
 from tuner.space import FloatRange, SearchSpace
 
 FALLBACK = "tpe"
@@ -79,12 +79,13 @@ def default_sampler(definition: StudyDefinition) -> str:
     """The sampler of a study that names none.
 
     A trajectory search where its assumptions hold: the service runs the descents, and what is searched is a constant
-    rate and a number of steps. Who limits how many run at once, or gives settings of a sampler, means the fallback.
+    rate, a number of steps, and how to descend. By mini-batches of different sizes losses of a step are not comparable,
+    whatever they cost. Who limits how many run at once, or gives settings of a sampler, means the fallback.
     """
     choice = definition.sampler
     if definition.objective is None or definition.budget.parallel_trials is not None:
         return FALLBACK
-    if choice.settings or choice.batch_size is not None:
+    if choice.settings or choice.batch_size is not None or "batch_size" in further_dimensions(definition.search_space):
         return FALLBACK
     try:
         TrajectorySearch().check(definition.search_space)

@@ -168,7 +168,7 @@ def _verdicts(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -
     """What the curves of trials say, as columns, by trial id: what was reported and what comes with the result."""
     reported = [(record.id, record.attempt) for record, _ in settled if record.last_step is not None or record.followed]
     stored = curves.sample(study.connection, reported) if reported else {}
-    limit = verdicts.measured_limit(study)
+    curvature = verdicts.measured_curvature(study)
     found = {}
     for record, ending in settled:
         known = dict(stored.get(record.id, {}))
@@ -177,7 +177,7 @@ def _verdicts(study: OpenStudy, settled: Sequence[tuple[TrialRecord, Ending]]) -
             if points.metric in known:
                 parts.insert(0, (known[points.metric].steps, known[points.metric].values))
             known[points.metric] = curves.merge(parts)
-        verdict = verdicts.judge_trial(study.definition, record.parameters, known, limit) if known else None
+        verdict = verdicts.judge_trial(study.definition, record.parameters, known, curvature) if known else None
         found[record.id] = verdicts.columns(verdict)
     return found
 

@@ -12,8 +12,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tuner.analysis import stability
 from tuner.analysis.verdict import Name, Verdict, judge
 from tuner.definition import StudyDefinition
+from tuner.descent import Method
 from tuner.service.open_study import OpenStudy
 from tuner.storage import measurements
 from tuner.storage.curves import Curve
@@ -36,21 +38,25 @@ def training_metric(definition: StudyDefinition) -> str:
     return goal.removeprefix(prefix)
 
 
-def measured_limit(study: OpenStudy) -> float | None:
-    """The rate from which on descents of this study are unstable at the start, where its search has measured it."""
+def measured_curvature(study: OpenStudy) -> float | None:
+    """The largest curvature at the start of this study's descents, where its search has measured it."""
     if study.definition.objective is None:
         return None
     probes = measurements.read(study.connection, study.record.id, measurements.PROBE)
-    return probes[-1].result.get("limit") if probes else None
+    return probes[-1].result.get("largest") if probes else None
 
 
 def judge_trial(
     definition: StudyDefinition,
     parameters: Mapping[str, Any],
     curves: Mapping[str, Curve],
-    limit: float | None = None,
+    curvature: float | None = None,
 ) -> Verdict | None:
-    """What the curves of a trial say; None where there is none of the study's metric. ``limit``: `measured_limit`."""
+    """What the curves of a trial say; None where there is none of the study's metric.
+
+    ``curvature`` is that of `measured_curvature`: with the trial's update rule it says from which rate on descents are
+    unstable at the start.
+    """
     metric, goal = training_metric(definition), definition.goal.metric
     names = [metric, *(prefix + metric for prefix in HELD_OUT)]
     found = [curves[name] for name in names if name in curves]
@@ -66,10 +72,15 @@ def judge_trial(
         validation=None if held_out is None else (held_out.steps, held_out.values),
         maximize=definition.goal.direction == "maximize",
         learning_rate=rate if isinstance(rate, int | float) and not isinstance(rate, bool) else None,
-        limit=limit,
+        limit=None if curvature is None else _limit(parameters, curvature),
         plain=registered and not stochastic and parameters.get("update_rule") in {None, "gradient_descent"},
         stochastic=stochastic,
     )
+
+
+def _limit(parameters: Mapping[str, Any], curvature: float) -> float | None:
+    method = Method.of_trial(parameters)
+    return stability.limit(method.update_rule, method.settings, curvature)
 
 
 def columns(verdict: Verdict | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, insert, select
 from tuner.storage.tables import measurement as table
 
 PROBE = "probe"
-"""The kind of what a search measured at the start: the curvature, and as ``limit`` the rate that follows from it."""
+"""The kind of what a search measured at the start: the curvature, the largest of all as ``largest``."""
 
 
 @dataclass(frozen=True)

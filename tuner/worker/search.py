@@ -180,12 +180,10 @@ class Search:
             )
         except TunerError as error:
             # The trials will say so, each of them.
-            return Measured(stored.CURVATURE, {"at": "start", "limit": None, "reason": str(error)}, 0)
-        # Of a study of several arms there is no one limit.
-        limit = self._limit_of(found.largest, ()) if found.largest is not None and not self._task.further else None
+            return Measured(stored.CURVATURE, {"at": "start", "largest": None, "reason": str(error)}, 0)
         curvature = asdict(found)
         evaluations = curvature.pop("gradient_evaluations")
-        return Measured(stored.CURVATURE, {"at": "start", "limit": limit, **curvature}, evaluations)
+        return Measured(stored.CURVATURE, {"at": "start", **curvature}, evaluations)
 
     def _limit_of(self, curvature: float, arm: Arm) -> float | None:
         method = self._method_of(arm)

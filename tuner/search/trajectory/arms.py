@@ -35,7 +35,7 @@ MOST_EMPTY = 8
 """After so many arms in a row no descent of which got below the start, there are no new ones."""
 
 OF_TRIALS = 0.75
-"""New arms come while less than this share of the rates that there may be is followed; the rest is for the best arms."""
+"""New arms come while fewer than this share of the rates that there may be are followed; the rest is for the best."""
 
 PATIENCE = 100
 """The search ends when so many full runs, or first allowances, have got it lower by no more than `NO_GAIN`."""
