@@ -199,7 +199,7 @@ def oracle(setting: Setting, problem: Problem) -> Oracle:
 def _measure(setting: Setting, problem: Problem) -> dict[str, Any]:
     rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, _RATES)
     lowest = np.concatenate([_lowest(problem, Method.of_trial(one), rates) for one in setting.grid])
-    lucky = len(lowest) * LUCKY // RATES
+    lucky = max(1, len(lowest) * LUCKY // RATES)
     start, best = float(lowest[0, 0]), float(np.sort(lowest[:, -1])[lucky - 1])
     steps = {}
     for epsilon in EPSILONS:
