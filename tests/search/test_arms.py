@@ -156,6 +156,22 @@ def test_a_new_arm_begins_below_the_edge_that_the_best_one_has_found() -> None:
         request = plan.send(answer)
 
 
+def test_of_a_rule_that_no_curvature_limits_a_new_arm_begins_below_the_best_rate() -> None:
+    """RMSProp: its first arm has to walk down from the highest rate, by tens; the others need not."""
+    decay = FloatRange(type="float", low=0.5, high=0.99)
+    asked = task(further={"beta2": decay}, probes=False, evaluations=800)
+    plan = race(asked, lambda *given: propose_arm(asked, *given))
+    parts = list(carry_out(plan, asked, create("quadratic", {}), fixed={"update_rule": "rmsprop"}))
+    begun: dict[Arm, float] = {}
+    for part in parts:
+        if part.trajectories:
+            begun.setdefault(part.arm, part.trajectories[0].learning_rate)
+    first, *others = begun.values()
+    assert first == asked.high
+    assert len(others) > 1
+    assert all(rate < BELOW_LIMIT * asked.high for rate in others)
+
+
 def test_where_there_are_few_arms_each_is_tried_and_the_search_ends() -> None:
     asked = task(further={"update_rule": RULES}, most_steps=30)
     parts = list(carry_out(race(asked, lambda *given: propose_arm(asked, *given)), asked, create("quadratic", {})))

@@ -183,7 +183,8 @@ class _Racer:
         self.start = math.inf
         self._task = task
         self._steps: dict[float, int] = {}
-        self._plan = plan(replace(task, further={}))
+        # Where nothing can be measured other arms may know where to begin.
+        self._plan = plan(replace(task, further={}, probes=True))
         self.request: Request | None = next(self._plan, None)
 
     @property
