@@ -601,3 +601,15 @@ def test_a_raised_budget_goes_on_with_the_arms_that_are_there(database: Database
     assert found[: len(before)] == before
     assert any(trial.gradient_evaluations < (trial.steps_run or 0) for trial in found[len(before) :])
     assert arms_of(before, "momentum") <= arms_of(found, "momentum")
+
+
+def test_verdicts_know_the_limit_of_each_arm(database: Database) -> None:
+    search(database, budget={"trials": 12}, search_space=MOMENTUM)
+    work_off(database, "s")
+    judged = [one for one in trials_of(database, "s") if one.evidence is not None]
+    assert len(judged) == 12
+    for one in judged:
+        assert one.evidence is not None
+        momentum = one.parameters["momentum"]
+        assert isinstance(momentum, float)
+        assert one.evidence["limit"] == pytest.approx(0.7755 * (1 + momentum), rel=0.01)
