@@ -216,9 +216,10 @@ class Search:
         if done:
             self._heed(self._write(Step(endings=self._end(done))))
         answers = [self._answer(run) for run in request.runs if self._ends(run) is not None]
-        # Where there is no room for another rate, those that are followed may go on.
-        self._unanswered = 0 if answers or refused else self._unanswered + 1
-        if self._unanswered == MOST_UNANSWERED or (refused and not any(rate.open for rate in self._rates.values())):
+        # Where there is no room for another rate, the arms that have been left may still go on with theirs.
+        goes_on = bool(self._task.further) and any(rate.open for rate in self._rates.values())
+        self._unanswered = 0 if answers or (refused and goes_on) else self._unanswered + 1
+        if self._unanswered == MOST_UNANSWERED or (self._unanswered and refused):
             self._close(completed=self._why_nothing())
             raise Ended
         return answers
