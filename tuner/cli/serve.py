@@ -123,6 +123,7 @@ def _serve(
     config = uvicorn.Config(
         partial(_application, settings, draining, os.getpid()),
         factory=True,
+        http="api.protocol:Protocol",
         workers=settings.processes,
         log_config=None,
         # Requests are logged by the application, which knows what each is about.
