@@ -7,9 +7,8 @@ no UTF-8 can hold. Each of these would surface later, far from the field that ca
 import json
 import re
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from math import isinf
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 from fastapi import Request, Response
@@ -148,11 +147,12 @@ class _ParsedRequest(Request):
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True)
-class _Unreadable:
-    """Stands in a parsed document for a number that is none, until its place is known."""
+class _Unreadable(Exception):
+    """A number that is none; in a parsed document it stands in the number's place, until that is known."""
 
-    reason: str
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 _SUSPECT = (str, list, dict, _Unreadable)
@@ -166,14 +166,20 @@ def parse(body: bytes) -> Any:
         InvalidInput: it holds a number that is none or text that is none; the field is its path.
     """
     try:
-        document = json.loads(body.decode(), parse_constant=_constant, parse_float=_float, parse_int=_int)
+        text = body.decode()
+        try:
+            document = _READER.decode(text)
+            # Only an escape brings half a surrogate pair into what is UTF-8.
+            plain = b"\\u" not in body and not _is_deep(document, body.count(b"{") + body.count(b"["))
+        except _Unreadable:
+            document, plain = _MARKER.decode(text), False
     except UnicodeDecodeError:
         raise _malformed("is not UTF-8") from None
     except RecursionError:
         raise _malformed(f"is nested more than {DEEPEST} levels deep") from None
     except ValueError as error:
         raise _malformed(f"is not JSON: {error}") from None
-    problems = list(_problems(document))
+    problems = [] if plain else list(_problems(document))
     if problems:
         raise InvalidInput(*problems)
     return document
@@ -183,17 +189,51 @@ def _malformed(message: str) -> Refused:
     return Refused(400, CODES[400], f"The body {message}.", FieldError("body", message))
 
 
-def _constant(text: str) -> _Unreadable:
-    return _Unreadable(f'{text} is not JSON; where it is a loss, send the string "{text}"')
+def _constant(text: str) -> NoReturn:
+    raise _Unreadable(f'{text} is not JSON; where it is a loss, send the string "{text}"')
 
 
-def _float(text: str) -> float | _Unreadable:
+def _float(text: str) -> float:
     value = float(text)
-    return _Unreadable("is beyond the range of a double") if isinf(value) else value
+    if isinf(value):
+        raise _Unreadable("is beyond the range of a double")
+    return value
 
 
-def _int(text: str) -> int | _Unreadable:
-    return int(text) if len(text) <= LONGEST_INTEGER else _Unreadable("is beyond the range of a double")
+def _int(text: str) -> int:
+    if len(text) > LONGEST_INTEGER:
+        raise _Unreadable("is beyond the range of a double")
+    return int(text)
+
+
+def _marking(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader of numbers that passes on what is none in the number's place."""
+
+    def read_or_mark(text: str) -> Any:
+        try:
+            return read(text)
+        except _Unreadable as mark:
+            return mark
+
+    return read_or_mark
+
+
+_READER = json.JSONDecoder(parse_constant=_constant, parse_float=_float, parse_int=_int)
+_MARKER = json.JSONDecoder(parse_constant=_marking(_constant), parse_float=_marking(_float), parse_int=_marking(_int))
+
+
+def _is_deep(document: Any, brackets: int) -> bool:
+    """Whether a document is nested too deeply, given how many opening brackets its text has: most have too few."""
+    if brackets <= DEEPEST:
+        return False
+    level = [document]
+    for _ in range(DEEPEST):
+        below = []
+        for one in level:
+            items = one.values() if isinstance(one, dict) else one
+            below += [item for item in items if isinstance(item, (dict, list))]
+        level = below
+    return bool(level)
 
 
 def _problems(document: Any) -> Iterator[FieldError]:
