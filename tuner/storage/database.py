@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import QueuePool
 
 from tuner.errors import DatabaseUnavailable, InvalidInput
+from tuner.storage import driver
 
 __all__ = ["Connection", "Database", "now", "sqlite_module", "sqlite_path"]
 
@@ -155,7 +156,7 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         read_only = connection.get_execution_options().get("tuner_read_only", False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        driver.run(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE", ())
 
     return engine
 

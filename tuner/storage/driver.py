@@ -4,12 +4,27 @@ SQLAlchemy makes such a statement, once. To run it and to wrap its rows takes SQ
 for both, so that is left to the driver. Errors are raised as SQLAlchemy raises them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, TypeDecorator, Update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Select,
+    TypeDecorator,
+    Update,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
+
+from tuner.storage.tables import Json
 
 
 def run(connection: Connection, statement: str, values: Any, *, many: bool = False) -> Any:
@@ -41,33 +56,42 @@ class _Made:
     """A statement in one dialect.
 
     order: of its parameters, None where they go by name. constants: those that the statement itself brings.
-    given: what makes of a parameter's value what the driver takes, where it is not the same. processors: what makes a
-    column's value of what the driver gives.
+    given: what makes of a parameter's value what the driver takes, where it is not the same. read: by a column's place,
+    what makes its value of what the driver gives, where that is not the same. None is NULL in every column.
     """
 
     text: str
     order: tuple[str, ...] | None
     constants: Mapping[str, Any]
     given: Mapping[str, Callable[[Any], Any]]
-    processors: list[Callable[[Any], Any] | None]
+    read: Sequence[tuple[int, Callable[[Any], Any]]]
+
+
+def among(column: ColumnElement[int], parameter: str, dialect: str) -> ColumnElement[bool]:
+    """A condition for `Prepared`: the column is one of the whole numbers of a list, which is one parameter."""
+    if dialect == "sqlite":
+        numbers = func.json_each(bindparam(parameter, type_=Json())).table_valued("value", name="given")
+        return column.in_(select(numbers.c.value))
+    return column == any_(bindparam(parameter, type_=ARRAY(BigInteger)))
 
 
 class Prepared:
-    """A statement with parameters, none of them a list."""
+    """A statement with parameters. One that is a list goes into `among`."""
 
     def __init__(self, make: Callable[[str], Select[Any] | Update]) -> None:
         """``make`` gives the statement for a dialect of that name."""
         self._make = make
         self._made: dict[str, _Made] = {}
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[list[Any]]:
         """All rows, each with its columns' values as `Connection.execute` would give them."""
-        found = self.execute(connection, values).fetchall()
-        processors = self._made[connection.dialect.name].processors
-        return [
-            tuple([value if make is None else make(value) for make, value in zip(processors, row, strict=True)])
-            for row in found
-        ]
+        found = [list(row) for row in self.execute(connection, values)]
+        read = self._made[connection.dialect.name].read
+        for row in found:
+            for place, make in read:
+                if row[place] is not None:
+                    row[place] = make(row[place])
+        return found
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """Run it; the driver's cursor."""
@@ -89,7 +113,7 @@ class Prepared:
             tuple(compiled.positiontup) if compiled.positional else None,
             compiled.params,
             {name: make for name, make in given.items() if make is not None},
-            [_processor(kind, dialect) for kind in types],
+            [(place, make) for place, kind in enumerate(types) if (make := _processor(kind, dialect)) is not None],
         )
         return made
 

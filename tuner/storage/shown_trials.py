@@ -7,7 +7,7 @@ being excluded, which the study's version counts; what is remembered of a study 
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, Select, bindparam, event, select
 
+from tuner.storage.driver import Prepared, among
 from tuner.storage.frozen import frozen_trial
 from tuner.storage.known_trials import search_space
 from tuner.storage.studies import StudyRecord
@@ -28,22 +29,25 @@ _ROWS_A_QUERY = 1000
 
 _OF_STUDY = table.c.study_id == bindparam("of_study")
 
-_LATEST = (
-    select(table.c.number)
-    .where(_OF_STUDY, table.c.state == bindparam("in_state"), ~table.c.excluded)
-    .order_by(table.c.number.desc())
-    .limit(bindparam("count"))
+_LATEST = Prepared(
+    lambda _: (
+        select(table.c.number)
+        .where(_OF_STUDY, table.c.state == bindparam("in_state"), ~table.c.excluded)
+        .order_by(table.c.number.desc())
+        .limit(bindparam("count"))
+    )
 )
 
-_OF_IDS = select(table.c.number).where(_OF_STUDY, table.c.id.in_(bindparam("ids", expanding=True)))
+_OF_IDS = Prepared(lambda dialect: select(table.c.number).where(_OF_STUDY, among(table.c.id, "ids", dialect)))
 
-_ROWS = select(table).where(
-    _OF_STUDY, table.c.number.in_(bindparam("numbers", expanding=True)), table.c.state != "waiting"
+_ROWS = Prepared(
+    lambda dialect: select(table).where(
+        _OF_STUDY, among(table.c.number, "numbers", dialect), table.c.state != "waiting"
+    )
 )
 
 
-@cache
-def _best(direction: str) -> Select[Any]:
+def _best(direction: str, _dialect: str) -> Select[Any]:
     # Both columns in one direction: an index gives the rows in that order, however many values are equal.
     order = (table.c.objective_value, table.c.number)
     return (
@@ -52,6 +56,9 @@ def _best(direction: str) -> Select[Any]:
         .order_by(*(column.desc() if direction == "maximize" else column for column in order))
         .limit(bindparam("count"))
     )
+
+
+_BEST = {direction: Prepared(partial(_best, direction)) for direction in ("minimize", "maximize")}
 
 
 class ShownTrials:
@@ -78,7 +85,7 @@ class ShownTrials:
 
     def best(self, count: int) -> Sequence[int]:
         """The complete trials of the best finite values, the best first, and of equal ones as the direction runs."""
-        return self._numbers(_best(self._study.directions[0]), count=count)
+        return self._numbers(_BEST[self._study.directions[0]], count=count)
 
     def latest(self, count: int) -> Sequence[int]:
         """The complete trials of the greatest numbers, descending."""
@@ -118,7 +125,7 @@ class ShownTrials:
         found: dict[int, FrozenTrial | None] = {}
         for start in range(0, len(numbers), _ROWS_A_QUERY):
             values = {"of_study": self._study.id, "numbers": numbers[start : start + _ROWS_A_QUERY]}
-            for row in self._connection.execute(_ROWS, values):
+            for row in _ROWS.rows(self._connection, values):
                 record = TrialRecord._make(row)
                 hidden = record.state == "failed" or record.excluded
                 trial = None if hidden else frozen_trial(record, self._study, self._space)
@@ -128,8 +135,8 @@ class ShownTrials:
                     self._used[record.number] = trial
         return found
 
-    def _numbers(self, statement: Select[Any], **values: Any) -> Sequence[int]:
-        return self._connection.scalars(statement, {"of_study": self._study.id, **values}).all()
+    def _numbers(self, statement: Prepared, **values: Any) -> Sequence[int]:
+        return [number for [number] in statement.rows(self._connection, {"of_study": self._study.id, **values})]
 
 
 class _Memory:

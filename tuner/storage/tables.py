@@ -66,15 +66,16 @@ class Json(TypeDecorator[Any]):
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
+# Most documents are empty. Who reads an empty one gets a new one each time, and may fill it.
 def _encoded(value: Any) -> str | None:
-    return None if value is None else _encode(value)
+    return None if value is None else "{}" if value == {} else _encode(value)
 
 
 def _decoded(value: str | None) -> Any:
-    # Most documents are empty; a new one each, since whoever reads one may fill it.
-    return None if value is None else {} if value == "{}" else json.loads(value)
+    return None if value is None else {} if value == "{}" else _decode(value)
 
 
 class Definition(TypeDecorator[StudyDefinition]):
@@ -125,6 +126,8 @@ def _as_text(moment: datetime | None) -> str | None:
     return None if utc is None else utc.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
+# Rows that were written together carry the same times.
+@lru_cache(maxsize=1024)
 def _from_text(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 

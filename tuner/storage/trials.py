@@ -4,7 +4,7 @@ Each write of a leased trial names the attempt it belongs to, in the statement i
 no row, whoever else is writing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from tuner.errors import TrialNotFound
 from tuner.storage import bulk
-from tuner.storage.driver import Prepared
+from tuner.storage.driver import Prepared, among
 from tuner.storage.tables import attempt as attempt_table
 from tuner.storage.tables import trial as table
 from tuner.trial import Outcome, Trial, TrialState, decode_float
@@ -130,7 +130,7 @@ _INSERT = insert(table).returning(table, sort_by_parameter_order=True)
 
 _OF_STUDY = select(table).where(table.c.study_id == bindparam("of_study"))
 
-_SELECT_MANY = _OF_STUDY.where(table.c.number.in_(bindparam("numbers", expanding=True)))
+_MANY = Prepared(lambda dialect: _OF_STUDY.where(among(table.c.number, "numbers", dialect)))
 
 _SELECT_DESCENTS = (
     select(table.c.descent)
@@ -237,11 +237,10 @@ def get_by_id(connection: Connection, trial_id: int, *, lock: bool = False) -> T
 
 def get_many(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, TrialRecord]:
     """The trials of those numbers that exist, by number."""
-    rows: Iterable[Any]
     if len(numbers) == 1:
         rows = _ONE.rows(connection, {"of_study": study_id, "number": numbers[0]})
     else:
-        rows = connection.execute(_SELECT_MANY, {"of_study": study_id, "numbers": list(numbers)})
+        rows = _MANY.rows(connection, {"of_study": study_id, "numbers": list(numbers)})
     return {record.number: record for record in map(TrialRecord._make, rows)}
 
 
