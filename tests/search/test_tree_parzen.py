@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tests.search.loop import define, trial
 from tuner.definition import StudyDefinition
 from tuner.search import History, Suggestion, look, suggest
-from tuner.search.sampler import at
+from tuner.search.sampler import along
 from tuner.search.seeds import trial_seed
 from tuner.search.sight import Listed
 from tuner.search.tree_parzen import OPTUNAS_KERNELS, Density, _axis, rising_weights
@@ -61,7 +61,7 @@ def a_past(definition: StudyDefinition, size: int, seed: int) -> list[FrozenTria
     for number in range(size):
         near = draw.random() < 0.5
         point = {
-            name: at(parameter, draw.betavariate(30, 70) if near else draw.random())
+            name: along(parameter)(draw.betavariate(30, 70) if near else draw.random())
             for name, parameter in definition.search_space.items()
         }
         if found and draw.random() < 0.1:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from tuner.errors import FieldError, InvalidInput
-from tuner.search.sampler import Design, Point, at
+from tuner.search.sampler import Design, Point, along
 from tuner.space import Choices, FloatRange, IntRange, SearchSpace
 from tuner.strict import ParameterName
 from tuner.trial import ParameterValue
@@ -33,7 +33,7 @@ class RandomDesign(Design):
 
     def points(self, space: SearchSpace, seed: int, places: Sequence[int]) -> list[Point]:
         """One generator per place: a point does not depend on which others were asked with it."""
-        return [_point(space, np.random.default_rng([seed, place]).random(len(space))) for place in places]
+        return _points(space, [np.random.default_rng([seed, place]).random(len(space)) for place in places])
 
 
 class QuasiRandomDesign(Design):
@@ -58,7 +58,7 @@ class QuasiRandomDesign(Design):
         with _SOBOL:
             kind = qmc.Sobol if self.sequence == "sobol" else qmc.Halton
             engine = kind(len(space), scramble=self.scramble, rng=rng)
-        found: dict[int, Point] = {}
+        found: dict[int, np.ndarray] = {}
         for place in sorted(set(places)):
             # Sobol's engine does not bear a step of nothing.
             if place > engine.num_generated:
@@ -67,8 +67,8 @@ class QuasiRandomDesign(Design):
                 else:
                     # A point of Halton's follows from its place alone; SciPy would compute all those before it.
                     engine.num_generated = place
-            found[place] = _point(space, engine.random(1)[0])
-        return [found[place] for place in places]
+            found[place] = engine.random(1)[0]
+        return _points(space, [found[place] for place in places])
 
 
 class GridDesign(Design):
@@ -155,5 +155,7 @@ def _axis(parameter: FloatRange | IntRange | Choices, count: int) -> Sequence[Pa
     return sorted(set(np.clip(spaced, low, high).tolist()))
 
 
-def _point(space: SearchSpace, unit: np.ndarray) -> Point:
-    return {name: at(parameter, float(u)) for (name, parameter), u in zip(space.items(), unit, strict=True)}
+def _points(space: SearchSpace, units: Sequence[np.ndarray]) -> list[Point]:
+    """The points at these places of the unit cube, each (parameters,)."""
+    parts = [(name, along(parameter)) for name, parameter in space.items()]
+    return [{name: value(u) for (name, value), u in zip(parts, unit.tolist(), strict=True)} for unit in units]

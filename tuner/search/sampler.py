@@ -8,7 +8,7 @@ Each is a pydantic model whose fields are the user's settings.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -166,26 +166,30 @@ def is_fixed(parameter: FloatRange | IntRange | Choices) -> bool:
     return parameter.low == parameter.high
 
 
-def at(parameter: FloatRange | IntRange | Choices, u: float) -> ParameterValue:
-    """The value of a parameter at u in [0, 1): uniform on its scale when u is.
+def along(parameter: FloatRange | IntRange | Choices) -> Callable[[float], ParameterValue]:
+    """What gives a parameter's value at u in [0, 1): uniform on its scale when u is.
 
     A whole number is a real one from low - 0.5 to high + 0.5, rounded: on a linear scale each is as likely.
     """
     match parameter:
         case Choices(choices=choices):
-            return choices[int(u * len(choices))]
+            return lambda u: choices[int(u * len(choices))]
         case _ if is_fixed(parameter):
-            return parameter.low
+            only = parameter.low
+            return lambda _: only
         case FloatRange(low=low, high=high, scale=scale):
-            return min(max(_between(low, high, scale, u), low), high)
-        case IntRange(low=low, high=high, scale=scale):
-            return min(max(round(_between(low - 0.5, high + 0.5, scale, u)), low), high)
+            real = _between(low, high, scale)
+            return lambda u: min(max(real(u), low), high)
+        case IntRange(low=first, high=last, scale=scale):
+            unrounded = _between(first - 0.5, last + 0.5, scale)
+            return lambda u: min(max(round(unrounded(u)), first), last)
 
 
-def _between(low: float, high: float, scale: str, u: float) -> float:
+def _between(low: float, high: float, scale: str) -> Callable[[float], float]:
     if scale == "log":
-        return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
-    return low + u * (high - low)
+        start, width = math.log(low), math.log(high) - math.log(low)
+        return lambda u: math.exp(start + u * width)
+    return lambda u: low + u * (high - low)
 
 
 def plain(space: SearchSpace, parameters: Mapping[str, Any]) -> Point:
