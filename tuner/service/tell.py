@@ -5,8 +5,9 @@ as nobody has begun the trial anew.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -23,8 +24,7 @@ from tuner.storage.trials import TrialRecord
 from tuner.trial import Outcome, Trial, descent_of, encode_float
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(NamedTuple):
     """How one attempt at a trial ended.
 
     The service's workers know what they ran; for a training client ``steps_run`` and ``gradient_evaluations`` may be
@@ -36,7 +36,7 @@ class Ending:
     number: int
     attempt: int
     state: Literal["complete", "failed", "pruned"]
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = MappingProxyType({})
     reason: str | None = None
     steps_run: int | None = None
     gradient_evaluations: int | None = None

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -341,4 +340,4 @@ class Worker:
 
 def _with(ending: Ending, wasted: Counter[int]) -> Ending:
     """The ending with what the trial's failed passes took."""
-    return replace(ending, gradient_evaluations=(ending.gradient_evaluations or 0) + wasted[ending.number])
+    return ending._replace(gradient_evaluations=(ending.gradient_evaluations or 0) + wasted[ending.number])
