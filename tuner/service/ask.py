@@ -7,7 +7,7 @@ one batch of points.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tuner.search import Suggestions, suggest
@@ -87,15 +87,15 @@ def _lease(study: OpenStudy, asks: Sequence[Ask]) -> list[list[Lease]]:
     if study.definition.objective is None or not waiting:
         points = _choose_new(study, room, wanted - len(waiting), alone=not waiting)
     given: list[list[Lease]] = []
-    begun: list[tuple[Ask, Point]] = []
+    begun: list[tuple[Ask, datetime, Point]] = []
     for ask in asks:
         old, waiting = waiting[: ask.count], waiting[ask.count :]
         new, points = points[: ask.count - len(old)], points[ask.count - len(old) :]
-        first = study.record.next_number + len(begun)
-        begun += [(ask, point) for point in new]
+        first, until = study.record.next_number + len(begun), _until(study, ask)
+        begun += [(ask, until, point) for point in new]
         given.append(
             _lease_waiting(study, old, ask)
-            + [_given(study, ask, number, 1, point[0]) for number, point in enumerate(new, start=first)]
+            + [_given(number, 1, until, point[0]) for number, point in enumerate(new, start=first)]
         )
     _begin(study, begun)
     if any(given):
@@ -148,7 +148,8 @@ def _lease_waiting(study: OpenStudy, chosen: Sequence[TrialRecord], ask: Ask) ->
         moment=study.moment,
         sequence=study.sequence,
     )
-    return [_given(study, ask, record.number, record.attempt, record.parameters) for record in leased]
+    until = _until(study, ask)
+    return [_given(record.number, record.attempt, until, record.parameters) for record in leased]
 
 
 def _choose_new(study: OpenStudy, room: Allowance, wanted: int, *, alone: bool) -> list[Point]:
@@ -184,7 +185,7 @@ def _within_budget(study: OpenStudy, suggestions: Suggestions, evaluations: int 
     return points
 
 
-def _begin(study: OpenStudy, begun: Sequence[tuple[Ask, Point]]) -> None:
+def _begin(study: OpenStudy, begun: Sequence[tuple[Ask, datetime, Point]]) -> None:
     """Add trials that are leased already, with what they will spend set aside."""
     rows = [
         study.row(
@@ -195,10 +196,10 @@ def _begin(study: OpenStudy, begun: Sequence[tuple[Ask, Point]]) -> None:
             attempt=1,
             worker=ask.worker,
             lease_seconds=ask.lease_seconds,
-            lease_expires_at=study.moment + timedelta(seconds=ask.lease_seconds),
+            lease_expires_at=until,
             started_at=study.moment,
         )
-        for number, (ask, point) in enumerate(begun, start=study.record.next_number)
+        for number, (ask, until, point) in enumerate(begun, start=study.record.next_number)
     ]
     trials.insert_many(study.connection, rows)
     study.add(
@@ -208,10 +209,10 @@ def _begin(study: OpenStudy, begun: Sequence[tuple[Ask, Point]]) -> None:
     )
 
 
-def _given(study: OpenStudy, ask: Ask, number: int, attempt: int, parameters: dict[str, Any]) -> Lease:
-    return Lease(
-        number=number,
-        attempt=attempt,
-        lease_expires_at=study.moment + timedelta(seconds=ask.lease_seconds),
-        parameters=parameters,
-    )
+def _until(study: OpenStudy, ask: Ask) -> datetime:
+    """When the leases end that are given now."""
+    return study.moment + timedelta(seconds=ask.lease_seconds)
+
+
+def _given(number: int, attempt: int, until: datetime, parameters: dict[str, Any]) -> Lease:
+    return Lease(number=number, attempt=attempt, lease_expires_at=until, parameters=parameters)
