@@ -8,13 +8,14 @@ float32 are stored so; decoding gives back the same float64 numbers, bit for bit
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
 
 from tuner.storage import bulk
+from tuner.storage.driver import Prepared, among
 from tuner.storage.tables import curve_block as table
 
 Steps = NDArray[np.int64]
@@ -41,10 +42,7 @@ _NEXT = select(func.coalesce(func.max(_PRESENT.c.sequence) + 1, 0)).where(
 _INSERT = insert(table).values(sequence=_NEXT.scalar_subquery(), **_OF)
 
 _SAME_CURVE = [_PRESENT.c[name] == table.c[name] for name in ("trial_id", "metric", "attempt")]
-_SELECT_LAST = select(table).where(
-    table.c.trial_id.in_(bindparam("trials", expanding=True)),
-    table.c.sequence == select(func.max(_PRESENT.c.sequence)).where(*_SAME_CURVE).scalar_subquery(),
-)
+_LAST_SEQUENCE = select(func.max(_PRESENT.c.sequence)).where(*_SAME_CURVE).scalar_subquery()
 
 _BLOCKS = select(
     table.c.trial_id, table.c.attempt, table.c.metric, table.c.sequence, table.c.points, table.c.first_step
@@ -52,7 +50,20 @@ _BLOCKS = select(
 _OF_TRIALS = table.c.trial_id.in_(bindparam("trials", expanding=True))
 
 _READ = _BLOCKS.where(_OF_TRIALS)
-_READ_FIRST = _READ.where(table.c.sequence < bindparam("below"))
+# What reports ask for goes to the driver.
+_LAST_BLOCKS = Prepared(
+    lambda dialect: _BLOCKS.where(among(table.c.trial_id, "trials", dialect), table.c.sequence == _LAST_SEQUENCE)
+)
+_FIRST_BLOCKS = Prepared(
+    lambda dialect: _BLOCKS.where(among(table.c.trial_id, "trials", dialect), table.c.sequence < bindparam("below"))
+)
+_FIRST_BLOCKS_OF_METRIC = Prepared(
+    lambda dialect: _BLOCKS.where(
+        among(table.c.trial_id, "trials", dialect),
+        table.c.sequence < bindparam("below"),
+        table.c.metric == bindparam("of_metric"),
+    )
+)
 _READ_SOME = _BLOCKS.where(
     *(table.c[name] == parameter for name, parameter in _OF.items()),
     table.c.sequence.in_(bindparam("places", expanding=True)),
@@ -63,8 +74,18 @@ _LAST = (
     .group_by(table.c.trial_id, table.c.metric, table.c.attempt)
 )
 
-_READ_FIRST_OF_METRIC = _READ_FIRST.where(table.c.metric == bindparam("of_metric"))
 _LAST_OF_METRIC = _LAST.where(table.c.metric == bindparam("of_metric"))
+
+
+class _Block(NamedTuple):
+    """A row, as `_BLOCKS` selects it."""
+
+    trial_id: int
+    attempt: int
+    metric: str
+    sequence: int
+    points: bytes
+    first_step: int
 
 
 @dataclass(frozen=True)
@@ -116,8 +137,8 @@ def grow(connection: Connection, blocks: Iterable[CurveBlock]) -> None:
     given = {(block.trial_id, block.metric, block.attempt): block for block in blocks if np.size(block.steps)}
     if not given:
         return
-    found = connection.execute(_SELECT_LAST, {"trials": list({trial_id for trial_id, _, _ in given})})
-    last = {(row.trial_id, row.metric, row.attempt): row for row in found}
+    found = _blocks(connection, _LAST_BLOCKS, trials=list({trial_id for trial_id, _, _ in given}))
+    last = {(block.trial_id, block.metric, block.attempt): block for block in found}
     grown, begun = [], []
     for curve, block in given.items():
         steps, values = np.asarray(block.steps, dtype=np.int64), np.asarray(block.values, dtype=np.float64)
@@ -183,8 +204,10 @@ def sample(
     """
     attempts = dict(trials)
     of_metric = {} if metric is None else {"of_metric": metric}
-    read_first, read_last = (_READ_FIRST, _LAST) if metric is None else (_READ_FIRST_OF_METRIC, _LAST_OF_METRIC)
-    first = connection.execute(read_first, {"trials": list(attempts), "below": SAMPLED, **of_metric}).all()
+    read_first, read_last = (
+        (_FIRST_BLOCKS, _LAST) if metric is None else (_FIRST_BLOCKS_OF_METRIC, _LAST_OF_METRIC)
+    )
+    first = _blocks(connection, read_first, trials=list(attempts), below=SAMPLED, **of_metric)
     long = {row.trial_id for row in first if row.sequence == SAMPLED - 1 and row.attempt == attempts[row.trial_id]}
     found = _collected((row for row in first if row.trial_id not in long), attempts)
     if long:
@@ -193,6 +216,10 @@ def sample(
                 values = {"of_trial": trial_id, "of_metric": name, "of_attempt": attempt, "places": _spread(last + 1)}
                 found |= {trial_id: {**found.get(trial_id, {}), **_some(connection, values)[trial_id]}}
     return found
+
+
+def _blocks(connection: Connection, statement: Prepared, **values: Any) -> list[_Block]:
+    return [_Block._make(row) for row in statement.rows(connection, values)]
 
 
 def _some(connection: Connection, values: dict[str, Any]) -> dict[int, dict[str, Curve]]:
