@@ -1,4 +1,4 @@
-"""One segment a response: what a connection is given within one step of the event loop leaves it together.
+"""One segment a response: its head and its body leave together, if they are there within one step of the event loop.
 
 The server hands over a response's head and its body one after the other, and each would be sent by itself: one more
 system call here, and there a client that wakes up for a head without a body.
@@ -24,17 +24,18 @@ class Gathering:
     def write(self, data: bytes) -> None:
         """Write, soon."""
         if not self._gathered:
-            self._loop.call_soon(self._pass_on)
+            self._loop.call_soon(self.pass_on)
         self._gathered += data
         if len(self._gathered) >= ENOUGH:
-            self._pass_on()
+            self.pass_on()
 
     def close(self) -> None:
         """Close the connection when all is written."""
-        self._pass_on()
+        self.pass_on()
         self._transport.close()
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
+        """Write now."""
         gathered, self._gathered = self._gathered, bytearray()
         # One that the other side has closed meanwhile refuses to be written to.
         if gathered and not self._transport.is_closing():
@@ -50,4 +51,10 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin with a connection."""
         super().connection_made(transport)
-        self.transport = Gathering(transport)  # type: ignore[assignment]
+        self._gathering = Gathering(transport)
+        self.transport = self._gathering  # type: ignore[assignment]
+
+    def on_response_complete(self) -> None:
+        """Let a whole response go: what is still to do after it need not be waited for."""
+        self._gathering.pass_on()
+        super().on_response_complete()
