@@ -235,14 +235,17 @@ class TestALongStudy:
         self, database: Database, study: StudyRecord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         statements: list[tuple[str, Any]] = []
+        looked_at: list[Connection] = []
         run = driver.run
 
         def noted(connection: Connection, statement: str, values: Any) -> Any:
-            statements.append((statement, tuple(values) if isinstance(values, list) else values))
+            if connection in looked_at:
+                statements.append((statement, tuple(values) if isinstance(values, list) else values))
             return run(connection, statement, values)
 
         def look(it: ShownTrials) -> int:
             statements.clear()
+            looked_at[:] = [it._connection]
             numbers = {*it.best(25), *it.latest(50), *it.running(10), *spread(it.next_number, 512)}
             shown = it.show(numbers)
             assert len(shown) == len(numbers)
