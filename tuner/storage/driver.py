@@ -85,7 +85,7 @@ class Prepared:
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[list[Any]]:
         """All rows, each with its columns' values as `Connection.execute` would give them."""
-        found = [list(row) for row in self.execute(connection, values)]
+        found = [list(row) for row in self.execute(connection, values).fetchall()]
         read = self._made[connection.dialect.name].read
         for row in found:
             for place, make in read:
