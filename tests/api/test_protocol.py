@@ -26,8 +26,9 @@ def test_a_response_arrives_in_one_piece(client: httpx.Client) -> None:
     assert client.post("/v1/studies", json=external()).status_code == 201
     with socket.create_connection((client.base_url.host, client.base_url.port), timeout=30) as connection:
         for _ in range(20):
-            connection.sendall(b"GET /v1/studies HTTP/1.1\r\nhost: here\r\n\r\n")
+            connection.sendall(b"GET /v1/studies HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
             head, _, body = connection.recv(1 << 18).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
             assert f"content-length: {len(body)}".encode() in head.split(b"\r\n")
             assert len(body) > 0
 
@@ -35,7 +36,7 @@ def test_a_response_arrives_in_one_piece(client: httpx.Client) -> None:
 def test_requests_that_come_together_are_answered_in_order(client: httpx.Client) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port), timeout=30) as connection:
         wanted = [b"/healthz", b"/nowhere", b"/healthz"]
-        connection.sendall(b"".join(b"GET %b HTTP/1.1\r\nhost: here\r\n\r\n" % path for path in wanted))
+        connection.sendall(b"".join(b"GET %b HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" % path for path in wanted))
         arrived = b""
         while arrived.count(b"HTTP/1.1 ") < len(wanted):
             arrived += connection.recv(1 << 18)
