@@ -87,11 +87,12 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         dashboard,
     ):
         app.include_router(routes.router)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     if settings.authentication:
         app.add_middleware(TokensOnly, refuse=_on_error, allowance=Allowance(settings.requests_per_second))
     app.add_middleware(OwnPagesOnly)
     app.add_middleware(OwnHostOnly, hosts=settings.hosts, authentication=settings.authentication)
+    # Outside of those that refuse: a sender that reads no answer before all is sent must get that far.
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed)
     for kind in (TunerError, RequestValidationError, HTTPException, Exception):

@@ -204,9 +204,7 @@ def sample(
     """
     attempts = dict(trials)
     of_metric = {} if metric is None else {"of_metric": metric}
-    read_first, read_last = (
-        (_FIRST_BLOCKS, _LAST) if metric is None else (_FIRST_BLOCKS_OF_METRIC, _LAST_OF_METRIC)
-    )
+    read_first, read_last = (_FIRST_BLOCKS, _LAST) if metric is None else (_FIRST_BLOCKS_OF_METRIC, _LAST_OF_METRIC)
     first = _blocks(connection, read_first, trials=list(attempts), below=SAMPLED, **of_metric)
     long = {row.trial_id for row in first if row.sequence == SAMPLED - 1 and row.attempt == attempts[row.trial_id]}
     found = _collected((row for row in first if row.trial_id not in long), attempts)

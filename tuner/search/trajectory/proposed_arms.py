@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.definition import SamplerChoice, StudyDefinition
 from tuner.descent import RULES
 from tuner.search.learners import TreeParzen
-from tuner.search.sampler import History, at
+from tuner.search.sampler import History, along
 from tuner.search.trajectory.arms import Tried
 from tuner.search.trajectory.requests import Arm, Task
 from tuner.storage.frozen import distributions
@@ -53,7 +53,7 @@ def _as_one(task: Task, point: Mapping[str, ParameterValue]) -> Arm:
     if rule is None:
         return tuple(point.items())
     others = {name for other in RULES.values() for name in other.settings} - rule.settings.keys()
-    return tuple((name, at(task.further[name], 0.0) if name in others else value) for name, value in point.items())
+    return tuple((name, along(task.further[name])(0.0) if name in others else value) for name, value in point.items())
 
 
 def _rungs(tried: Sequence[Tried]) -> range:
