@@ -1,0 +1,66 @@
+"""A real service with a real worker, and a page in a real browser in which nothing may go wrong."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import chromium
+from tests.browser.watch import Watch
+from tests.faults.service import Service, serving
+
+PATIENCE = 20_000
+"""Milliseconds to wait for what a page should show: busy machines are slow, and none of these tests is about speed."""
+
+expect.set_options(timeout=PATIENCE)
+
+
+# A module's, not the session's: while Playwright runs, its event loop is this thread's, and other tests start their own.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    path = chromium.found()
+    if path is None:
+        pytest.skip("there is no Chromium: install it, or say in TUNER_CHROMIUM where it is")
+    with chromium.launched(path) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """``tuner serve`` with one worker, on an SQLite file of its own. Its studies are all of one module's tests."""
+    directory = tmp_path_factory.mktemp("service")
+    with serving(f"sqlite:///{directory}/tuner.db", directory, "--grace-seconds", "2") as service:
+        yield service
+
+
+@pytest.fixture
+def api(service: Service) -> Iterator[httpx.Client]:
+    """A client of the service, beside the browser."""
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def unwatched(browser: Browser, service: Service) -> Iterator[Page]:
+    """A page of the service, as wide as a laptop's screen; addresses are relative to the service's."""
+    context = browser.new_context(base_url=service.url, viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(PATIENCE)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def watch(unwatched: Page, service: Service) -> Iterator[Watch]:
+    """What goes wrong in the page; the test fails where it did not say that it would."""
+    watch = Watch(unwatched, service.url)
+    yield watch
+    assert watch.troubles == []
+
+
+@pytest.fixture
+def page(unwatched: Page, watch: Watch) -> Page:
+    """A page in which nothing may go wrong."""
+    return unwatched
