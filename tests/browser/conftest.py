@@ -16,7 +16,7 @@ PATIENCE = 20_000
 expect.set_options(timeout=PATIENCE)
 
 
-# A module's, not the session's: while Playwright runs, its event loop is this thread's, and other tests start their own.
+# A module's, not the session's: while Playwright runs, its event loop is this thread's, and other tests need theirs.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""

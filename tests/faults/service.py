@@ -36,6 +36,7 @@ class Service:
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.database_url = database_url
         self._directory = directory
         self._said = directory / "service.log"
         self._command = [sys.executable, "-m", "tuner", "serve", "--port", str(self.port), "--log-level", "warning"]

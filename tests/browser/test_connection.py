@@ -1,0 +1,46 @@
+"""A live page and the service behind it: what the page says while the service is away, and how it finds it again."""
+
+import os
+import signal
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.browser.studies import create, external
+from tests.browser.watch import Watch
+from tests.faults.service import Service
+
+LOST = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE")
+
+
+def test_a_lost_service_is_shown_and_found_again(page: Page, watch: Watch, service: Service, api: httpx.Client) -> None:
+    watch.expect(*LOST)
+    name = create(api, external("lost"))
+    page.goto(f"/studies/{name}")
+    lost = page.get_by_role("status").filter(has_text="connection")
+    expect(lost).to_have_count(0)
+
+    service.kill()
+    expect(lost).to_contain_text("lost")
+    service.start()
+    expect(lost).to_have_count(0)
+    assert_live(page, api, name)
+
+
+def test_a_service_that_was_held_up_is_followed_again(page: Page, service: Service, api: httpx.Client) -> None:
+    name = create(api, external("held-up"))
+    page.goto(f"/studies/{name}")
+    os.kill(service.pid, signal.SIGSTOP)
+    try:
+        page.wait_for_timeout(1500)
+    finally:
+        os.kill(service.pid, signal.SIGCONT)
+    assert_live(page, api, name)
+
+
+def assert_live(page: Page, api: httpx.Client, name: str) -> None:
+    """That a page of a study shows what happens from now on, without being loaded again."""
+    page.evaluate("window.loadedOnce = true")
+    api.post(f"/v1/studies/{name}/trials:ask", json={"count": 3}).raise_for_status()
+    expect(page.get_by_text("3 running").first).to_be_visible()
+    assert page.evaluate("window.loadedOnce") is True
