@@ -28,9 +28,7 @@ def test_without_a_worker_their_page_says_how_to_start_one(page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/workers"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_use_an_empty_page(page: Page, path: str, scheme: str) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+def test_everybody_can_use_an_empty_page(page: Page, path: str) -> None:
     page.set_viewport_size({"width": 375, "height": 740})
     page.goto(path)
     expect(page.get_by_role("heading", level=1)).to_be_visible()

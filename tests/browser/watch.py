@@ -1,6 +1,6 @@
 """Watches a page for what must not happen in it: errors, refusals of its security policy, requests that fail."""
 
-from playwright.sync_api import ConsoleMessage, Error, Page, Request, Response
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Page, Request, Response
 
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -23,6 +23,7 @@ class Watch:
         page.add_init_script(REPORT_VIOLATIONS)
         page.on("console", self._said)
         page.on("pageerror", self._raised)
+        page.on("dialog", self._interrupted)
         page.on("request", self._asked)
         page.on("requestfailed", self._failed)
         page.on("response", self._answered)
@@ -42,6 +43,11 @@ class Watch:
 
     def _raised(self, error: Error) -> None:
         self._seen.append(f"uncaught: {error}")
+
+    def _interrupted(self, dialog: Dialog) -> None:
+        # The browser's own question stops all scripts, and does not look like the page that asks.
+        self._seen.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _asked(self, request: Request) -> None:
         if not request.url.startswith((f"{self._home}/", "data:", "blob:")):
