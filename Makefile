@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test test-faults check image-test format bench bench-search lock openapi pictures clean
+.PHONY: help setup run test test-faults check image-test format bench bench-search lock openapi pictures screenshots clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ pictures: $(READY)  ## draw the pictures of the guides anew
 	@$(BIN)/python -m docs.pictures.goals
 	@$(BIN)/python -m docs.pictures.verdicts
 	@$(BIN)/python -m docs.pictures.trajectories
+
+screenshots: $(READY)  ## take the pictures of the dashboard anew, of the running service (needs Chromium)
+	@$(BIN)/python -m docs.pictures.dashboard
 
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra data --universal --python-version 3.11 --generate-hashes \
