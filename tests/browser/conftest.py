@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import chromium
 from tests.browser.watch import Watch
 from tests.faults.service import Service, serving
+from tests.worker.running import BOWLS
 
 PATIENCE = 20_000
 """Milliseconds to wait for what a page should show: busy machines are slow, and none of these tests is about speed."""
@@ -31,7 +32,8 @@ def browser() -> Iterator[Browser]:
 def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """``tuner serve`` with one worker, on an SQLite file of its own. Its studies are all of one module's tests."""
     directory = tmp_path_factory.mktemp("service")
-    with serving(f"sqlite:///{directory}/tuner.db", directory, "--grace-seconds", "2") as service:
+    flags = ["--objectives", BOWLS, "--grace-seconds", "2"]
+    with serving(f"sqlite:///{directory}/tuner.db", directory, *flags) as service:
         yield service
 
 

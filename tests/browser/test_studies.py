@@ -1,0 +1,97 @@
+"""The page of studies: live, narrowed down, and steered from its rows."""
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.browser.studies import create, external, registered
+from tests.browser.watch import Watch
+
+
+def test_a_study_comes_runs_and_ends_before_ones_eyes(page: Page, api: httpx.Client) -> None:
+    create(api, external("here-already"))
+    page.goto("/")
+    page.evaluate("window.loadedOnce = true")
+    name = create(api, registered("comes-later", budget={"trials": 20}))
+    row = page.get_by_role("row", name=name)
+    expect(row).to_contain_text("completed")
+    expect(row).to_contain_text("20 of 20 trials")
+    api.delete(f"/v1/studies/{name}").raise_for_status()
+    expect(row).to_have_count(0)
+    assert page.evaluate("window.loadedOnce") is True
+
+
+def test_a_study_is_steered_from_its_row(page: Page, api: httpx.Client) -> None:
+    name = create(api, external("steered"))
+    page.goto("/")
+    row = page.get_by_role("row", name=name)
+    for button, state in [("Pause", "paused"), ("Resume", "active"), ("Stop", "stopped")]:
+        row.get_by_role("button", name=button).click()
+        expect(row).to_contain_text(state)
+        assert api.get(f"/v1/studies/{name}").json()["state"] == state
+
+
+def test_deleting_a_study_asks_first(page: Page, api: httpx.Client) -> None:
+    name = create(api, external("deleted"))
+    create(api, external("spared"))
+    page.goto("/")
+    row = page.get_by_role("row", name=name)
+    dialog = page.get_by_role("dialog")
+
+    row.get_by_role("button", name="Delete").click()
+    expect(dialog).to_contain_text(name)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert api.get(f"/v1/studies/{name}").status_code == 200
+
+    row.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    assert api.get(f"/v1/studies/{name}").status_code == 404
+    expect(page.get_by_role("row", name="spared")).to_be_visible()
+
+
+def test_what_the_service_refuses_is_said(page: Page, watch: Watch, api: httpx.Client) -> None:
+    name = create(api, external("gone-meanwhile"))
+    # A page that hears of nothing: it offers what is no longer possible.
+    page.route("**/events*", lambda route: route.abort())
+    watch.expect("/events", "ERR_FAILED")
+    page.goto("/")
+    row = page.get_by_role("row", name=name)
+    expect(row).to_be_visible()
+    api.post(f"/v1/studies/{name}:stop").raise_for_status()
+    watch.expect("status 409", "status of 409")
+    row.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("alert").filter(has_text="stopped")).to_be_visible()
+
+
+def test_studies_are_found_by_name_state_and_tag(page: Page, api: httpx.Client) -> None:
+    create(api, external("find-alpha", tags=["vision"]))
+    create(api, external("find-beta", tags=["speech"]))
+    create(api, external("find-gamma", tags=["speech"]))
+    api.post("/v1/studies/find-gamma:pause").raise_for_status()
+    shown = page.locator("main").get_by_role("link", name="find-")
+
+    page.goto("/")
+    page.get_by_label("Name").fill("find-")
+    page.keyboard.press("Enter")
+    expect(shown).to_have_count(3)
+    page.get_by_label("State").select_option("paused")
+    expect(shown).to_have_text(["find-gamma"])
+    page.get_by_label("State").select_option("")
+    expect(shown).to_have_count(3)
+    page.get_by_role("link", name="vision").click()
+    expect(shown).to_have_text(["find-alpha"])
+    # What was asked for is in the address: it can be kept, sent, and gone back from.
+    page.go_back()
+    expect(shown).to_have_count(3)
+
+
+def test_studies_are_sorted(page: Page, api: httpx.Client) -> None:
+    for name in ("sort-b", "sort-a", "sort-c"):
+        create(api, external(name))
+    page.goto("/?text=sort-")
+    shown = page.locator("main").get_by_role("link", name="sort-")
+    expect(shown).to_have_text(["sort-c", "sort-a", "sort-b"])
+    page.get_by_role("columnheader", name="Study").get_by_role("link").click()
+    expect(shown).to_have_text(["sort-a", "sort-b", "sort-c"])
+    expect(page.get_by_role("columnheader", name="Study")).to_have_attribute("aria-sort", "ascending")
