@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import accessibility
+from tests.browser import accessibility, charts
 from tests.browser.studies import external, finished, registered
 from tests.faults.service import Service
 
@@ -92,7 +92,5 @@ def visit(page: Page, path: str) -> None:
     """Open a page, and wait until all that it shows is there."""
     page.goto(path)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    for chart in page.locator("tuner-chart").all():
-        chart.scroll_into_view_if_needed()
-        expect(chart).not_to_have_attribute("aria-busy", "true")
+    charts.bring_all(page)
     page.evaluate("scrollTo(0, 0)")

@@ -4,8 +4,9 @@ import re
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser import charts
 from tests.browser.studies import create, external, finished, registered
 
 SLOW = {"name": "slow_bowl", "settings": {"seconds": 0.02}}
@@ -61,24 +62,15 @@ def charted(page: Page, api: httpx.Client) -> int:
     return int(api.get(f"/v1/studies/{name}").json()["trials"]["complete"])
 
 
-def chart(page: Page, name: str) -> Locator:
-    """The chart of that name, in view and drawn."""
-    found = page.locator(f"tuner-chart[src*='/charts/{name}']")
-    found.scroll_into_view_if_needed()
-    expect(found.locator("svg.main-svg").first).to_be_visible()
-    return found
-
-
 def test_every_trial_is_a_point_of_rate_and_loss(page: Page, charted: int) -> None:
-    points = chart(page, "rate-loss").locator(".scatterlayer path.point")
+    points = charts.chart(page, "rate-loss").locator(".scatterlayer path.point")
     expect(points.nth(charted - 1)).to_be_attached()
 
 
 def test_every_chart_is_drawn_and_told_in_words(page: Page, charted: int) -> None:
-    charts = page.locator("tuner-chart").all()
-    assert len(charts) >= 5
-    for each in charts:
-        each.scroll_into_view_if_needed()
+    drawn = charts.bring_all(page)
+    assert len(drawn) >= 5
+    for each in drawn:
         # A chart of what this study does not have says so.
-        expect(each.locator("svg.main-svg, .empty").first).to_be_visible()
+        expect(each.locator("svg.main-svg, .chart-status").first).to_be_visible()
         assert len(each.inner_text().split()) > 3
