@@ -134,7 +134,7 @@ def taken(browser: Browser, url: str, picture: Picture) -> bytes:
 
 def settled(page: Page) -> None:
     """Wait until what is in the window is drawn."""
-    for chart in page.locator("tuner-chart").all():
+    for chart in page.locator("tuner-chart:visible").all():
         if chart.evaluate("element => element.getBoundingClientRect().top < innerHeight"):
             charts.bring(chart)
     page.evaluate("scrollTo(0, 0)")

@@ -13,7 +13,7 @@ def chart(page: Page, name: str) -> Locator:
 
 def bring_all(page: Page) -> list[Locator]:
     """Every chart of the page, each having been looked at; those without anything to show say so."""
-    charts = page.locator("tuner-chart").all()
+    charts = page.locator("tuner-chart:visible").all()
     for each in charts:
         bring(each)
     return charts

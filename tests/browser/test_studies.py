@@ -31,7 +31,7 @@ def test_a_study_is_steered_from_its_row(page: Page, api: httpx.Client) -> None:
 
 
 def test_deleting_a_study_asks_first(page: Page, api: httpx.Client) -> None:
-    name = create(api, external("deleted"))
+    name = create(api, external("to-go"))
     create(api, external("spared"))
     page.goto("/")
     row = page.get_by_role("row", name=name)

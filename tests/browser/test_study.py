@@ -38,7 +38,7 @@ def test_a_study_is_paused_resumed_and_stopped(page: Page, api: httpx.Client) ->
 
 
 def test_deleting_a_study_asks_first_and_leads_to_the_others(page: Page, api: httpx.Client) -> None:
-    name = create(api, external("deleted"))
+    name = create(api, external("to-go"))
     page.goto(f"/studies/{name}")
     dialog = page.get_by_role("dialog")
     page.get_by_role("button", name="Delete").click()
