@@ -68,7 +68,7 @@ class Picture:
 PICTURES = [
     Picture("dashboard-studies", "/"),
     Picture("dashboard-study", "/studies/valley", size=(1280, 1700)),
-    Picture("dashboard-landscape", "/studies/line-fit", of="tuner-descent"),
+    Picture("dashboard-landscape", "/objectives/line_fit", of="tuner-descent"),
     Picture("dashboard-dark", "/studies/digits", scheme="dark"),
     Picture("dashboard-phone", "/studies/line-fit", size=PHONE),
 ]
@@ -134,7 +134,7 @@ def taken(browser: Browser, url: str, picture: Picture) -> bytes:
 
 def settled(page: Page) -> None:
     """Wait until what is in the window is drawn."""
-    for chart in page.locator("tuner-chart:visible").all():
+    for chart in page.locator(charts.CHARTS).all():
         if chart.evaluate("element => element.getBoundingClientRect().top < innerHeight"):
             charts.bring(chart)
     page.evaluate("scrollTo(0, 0)")

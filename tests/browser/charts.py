@@ -2,6 +2,8 @@
 
 from playwright.sync_api import Locator, Page, expect
 
+CHARTS = "tuner-chart:visible, tuner-descent:visible"
+
 
 def chart(page: Page, name: str) -> Locator:
     """The chart of that name on a study's page, in view and drawn."""
@@ -12,8 +14,8 @@ def chart(page: Page, name: str) -> Locator:
 
 
 def bring_all(page: Page) -> list[Locator]:
-    """Every chart of the page, each having been looked at; those without anything to show say so."""
-    charts = page.locator("tuner-chart:visible").all()
+    """Every chart that the page shows, each having been looked at; those without anything to show say so."""
+    charts = page.locator(CHARTS).all()
     for each in charts:
         bring(each)
     return charts
@@ -22,4 +24,4 @@ def bring_all(page: Page) -> list[Locator]:
 def bring(chart: Locator) -> None:
     """Scroll to a chart, and wait until it is no longer loading."""
     chart.scroll_into_view_if_needed()
-    expect(chart.locator(".chart-status")).not_to_have_text("Loading …")
+    expect(chart.locator(".chart-status, .descent-status")).not_to_have_text("Loading …")

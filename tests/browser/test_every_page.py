@@ -16,6 +16,8 @@ PAGES = {
     "studies, none found": "/?text=nothing-is-called-so",
     "study": "/studies/line-fit",
     "trial": "/studies/line-fit/trials/0",
+    "trials side by side": "/studies/line-fit/compare?trials=0&trials=1&trials=2",
+    "new study": "/new",
     "external study": "/studies/resnet",
     "external study without a trial": "/studies/untouched",
     "trial that is not finite": "/studies/resnet/trials/1",

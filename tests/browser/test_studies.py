@@ -30,6 +30,19 @@ def test_a_study_is_steered_from_its_row(page: Page, api: httpx.Client) -> None:
         assert api.get(f"/v1/studies/{name}").json()["state"] == state
 
 
+def test_a_click_counts_though_its_row_changes_under_it(page: Page, api: httpx.Client) -> None:
+    name = create(api, external("pressed"))
+    page.goto("/")
+    row = page.get_by_role("row", name=name)
+    row.get_by_role("button", name="Pause").hover()
+    page.mouse.down()
+    api.post(f"/v1/studies/{name}/trials:ask").raise_for_status()
+    page.wait_for_timeout(2000)
+    page.mouse.up()
+    expect(row).to_contain_text("paused")
+    expect(row).to_contain_text("1 running")
+
+
 def test_deleting_a_study_asks_first(page: Page, api: httpx.Client) -> None:
     name = create(api, external("to-go"))
     create(api, external("spared"))
