@@ -45,7 +45,7 @@ def test_descents_are_shown_in_three_dimensions(page: Page, watch: Watch, player
     watch.expect("willReadFrequently")
     player.get_by_role("button", name="Show in 3-D").click()
     expect(player.locator("canvas").first).to_be_visible()
-    player.get_by_role("button", name="Show as a contour").click()
+    player.get_by_role("button", name="contour").click()
     expect(player.locator("canvas")).to_have_count(0)
 
 
