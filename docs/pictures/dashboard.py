@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import httpx
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from examples.three_studies import STUDIES
 from tests.browser import charts, chromium
@@ -29,6 +29,12 @@ LARGEST = 300_000
 
 LAPTOP = (1280, 860)
 PHONE = (375, 812)
+
+AIR = 16
+"""CSS pixels around a picture of a part of a page."""
+
+PATIENCE = 60_000
+"""Milliseconds that a page may take to be drawn."""
 
 VALLEY: dict[str, Any] = {
     "name": "valley",
@@ -81,6 +87,7 @@ def main() -> int:
     if path is None:
         print("There is no Chromium: install it, or say in TUNER_CHROMIUM where it is.", file=sys.stderr)
         return 1
+    expect.set_options(timeout=PATIENCE)
     with (
         tempfile.TemporaryDirectory() as directory,
         serving(f"sqlite:///{directory}/tuner.db", Path(directory)) as service,
@@ -126,10 +133,22 @@ def taken(browser: Browser, url: str, picture: Picture) -> bytes:
     if picture.prepare is not None:
         picture.prepare(page)
     settled(page)
-    content = page.locator(picture.of).screenshot() if picture.of else page.screenshot()
+    content = page.screenshot(clip=around(page.locator(picture.of)) if picture.of else None, full_page=bool(picture.of))
     assert watch.troubles == []
     context.close()
     return small(content)
+
+
+def around(part: Locator) -> FloatRect:
+    """A part of a page that is scrolled to its top, with some air."""
+    box = part.bounding_box()
+    assert box is not None, "it is not shown"
+    return {
+        "x": box["x"] - AIR,
+        "y": box["y"] - AIR,
+        "width": box["width"] + 2 * AIR,
+        "height": box["height"] + 2 * AIR,
+    }
 
 
 def settled(page: Page) -> None:
