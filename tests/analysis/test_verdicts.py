@@ -97,6 +97,18 @@ def test_a_diverging_curve_tells_the_limit(rate: float) -> None:
     assert verdict.evidence["limit"] == pytest.approx(2 / made.curvature[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("rate", [0.01, 0.02, 0.1, 1.0])
+def test_growth_that_grows_itself_tells_no_limit(rate: float) -> None:
+    # Rosenbrock's valley is a quartic: out there it is far sharper than where the run began.
+    descent = Descent(objectives.create("rosenbrock", {}), [Row(rate, 200)])
+    descent.advance()
+    curve = descent.result(0).loss
+    verdict = judge(curve.values, steps=curve.steps, learning_rate=rate, plain=True, stochastic=False)
+    assert verdict.name is Name.DIVERGED
+    assert "limit" not in verdict.evidence
+    assert "limit" not in verdict.advice
+
+
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.9])
 @pytest.mark.parametrize(("scale", "shift"), [(1e-12, 0.0), (1e12, 0.0), (1.0, 1000.0), (3.0, -50.0)])
 def test_neither_scale_nor_shift_matters(rate: float, scale: float, shift: float) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from tuner.analysis.verdict.advice import advise
 from tuner.analysis.verdict.course import course
-from tuner.analysis.verdict.growth import growth
+from tuner.analysis.verdict.growth import growth, is_steady
 from tuner.analysis.verdict.names import Floats, Found, Name
 from tuner.analysis.verdict.validation import overfitting
 from tuner.errors import InvalidInput
@@ -70,7 +70,7 @@ def judge(
         evidence["learning_rate"] = float(learning_rate)
     if limit is not None:
         evidence["limit"] = float(limit)
-    elif plain and learning_rate is not None and "growth_per_step" in evidence:
+    elif plain and learning_rate is not None and "growth_per_step" in evidence and is_steady(evidence):
         # On a quadratic a step multiplies the distance by |1 - η·L| = ρ, and the loss by ρ²: 2/L = 2·η / (1 + ρ).
         evidence["limit"] = 2 * learning_rate / (1 + math.sqrt(evidence["growth_per_step"]))
     known = {key: value for key, value in evidence.items() if math.isfinite(value)}
