@@ -17,20 +17,26 @@ PATIENCE = 20_000
 expect.set_options(timeout=PATIENCE)
 
 
-# A module's, not the session's: while Playwright runs, its event loop is this thread's, and other tests need theirs.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Where the browser is; without one all these tests are skipped."""
     path = chromium.found()
     if path is None:
         pytest.skip("there is no Chromium: install it, or say in TUNER_CHROMIUM where it is")
-    with chromium.launched(path) as browser:
+    return path
+
+
+# A module's, not the session's: while Playwright runs, its event loop is this thread's, and other tests need theirs.
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """Chromium."""
+    with chromium.launched(chromium_path) as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """``tuner serve`` with one worker, on an SQLite file of its own. Its studies are all of one module's tests."""
+@pytest.fixture(scope="session")
+def service(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """``tuner serve`` with one worker, on an SQLite file of its own. Each test names its studies as no other does."""
     directory = tmp_path_factory.mktemp("service")
     flags = ["--objectives", BOWLS, "--grace-seconds", "2"]
     with serving(f"sqlite:///{directory}/tuner.db", directory, *flags) as service:

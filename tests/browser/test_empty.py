@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser import accessibility
 from tests.faults.service import Service, serving
 
 
 @pytest.fixture(scope="module")
-def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service without a study and without a worker."""
     directory = tmp_path_factory.mktemp("empty")
     with serving(f"sqlite:///{directory}/tuner.db", directory, "--workers", "0") as service:

@@ -29,7 +29,7 @@ PAGES = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def filled(service: Service) -> None:
     """A service with a registered study that is finished, and external ones with a few trials and with none."""
     with httpx.Client(base_url=service.url, timeout=30) as api:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser import accessibility
 from tests.browser.studies import create, external
@@ -16,7 +16,7 @@ FLAGS = ("--workers", "0", "--authentication", "true")
 
 
 @pytest.fixture(scope="module")
-def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that asks for tokens."""
     directory = tmp_path_factory.mktemp("guarded")
     with serving(f"sqlite:///{directory}/tuner.db", directory, *FLAGS) as service:

@@ -21,7 +21,7 @@ def test_a_study_comes_runs_and_ends_before_ones_eyes(page: Page, api: httpx.Cli
 
 
 def test_a_study_is_steered_from_its_row(page: Page, api: httpx.Client) -> None:
-    name = create(api, external("steered"))
+    name = create(api, external("row-steered"))
     page.goto("/")
     row = page.get_by_role("row", name=name)
     for button, state in [("Pause", "paused"), ("Resume", "active"), ("Stop", "stopped")]:
@@ -44,7 +44,7 @@ def test_a_click_counts_though_its_row_changes_under_it(page: Page, api: httpx.C
 
 
 def test_deleting_a_study_asks_first(page: Page, api: httpx.Client) -> None:
-    name = create(api, external("to-go"))
+    name = create(api, external("row-to-go"))
     create(api, external("spared"))
     page.goto("/")
     row = page.get_by_role("row", name=name)

@@ -14,7 +14,7 @@ SLOW = {"name": "slow_bowl", "settings": {"seconds": 0.02}}
 
 
 def test_a_study_is_watched_to_its_end_and_its_best_trial_opened(page: Page, api: httpx.Client) -> None:
-    name = create(api, registered("watched", budget={"trials": 30}))
+    name = create(api, registered("study-watched", budget={"trials": 30}))
     page.goto(f"/studies/{name}")
     page.evaluate("window.loadedOnce = true")
     expect(page.get_by_role("main")).to_contain_text("completed")
@@ -29,7 +29,7 @@ def test_a_study_is_watched_to_its_end_and_its_best_trial_opened(page: Page, api
 
 
 def test_a_study_is_paused_resumed_and_stopped(page: Page, api: httpx.Client) -> None:
-    name = create(api, registered("steered", objective=SLOW, budget={"trials": 100}))
+    name = create(api, registered("study-steered", objective=SLOW, budget={"trials": 100}))
     page.goto(f"/studies/{name}")
     for button, state in [("Pause", "paused"), ("Resume", "active"), ("Stop", "stopped")]:
         page.get_by_role("button", name=button).click()
@@ -38,7 +38,7 @@ def test_a_study_is_paused_resumed_and_stopped(page: Page, api: httpx.Client) ->
 
 
 def test_deleting_a_study_asks_first_and_leads_to_the_others(page: Page, api: httpx.Client) -> None:
-    name = create(api, external("to-go"))
+    name = create(api, external("study-to-go"))
     page.goto(f"/studies/{name}")
     dialog = page.get_by_role("dialog")
     page.get_by_role("button", name="Delete").click()
@@ -55,7 +55,7 @@ def test_deleting_a_study_asks_first_and_leads_to_the_others(page: Page, api: ht
 @pytest.fixture
 def charted(page: Page, api: httpx.Client) -> int:
     """A finished study is on the page; how many trials it has."""
-    name = "charted"
+    name = "study-charted"
     if api.get(f"/v1/studies/{name}").status_code == 404:
         finished(api, registered(name, budget={"trials": 40}))
     page.goto(f"/studies/{name}")
