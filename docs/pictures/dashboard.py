@@ -72,8 +72,8 @@ class Picture:
 
 
 PICTURES = [
-    Picture("dashboard-studies", "/"),
-    Picture("dashboard-study", "/studies/valley", size=(1280, 1700)),
+    Picture("dashboard-studies", "/", size=(1280, 600)),
+    Picture("dashboard-study", "/studies/valley", size=(1280, 1350)),
     Picture("dashboard-landscape", "/objectives/line_fit", of="tuner-descent"),
     Picture("dashboard-dark", "/studies/digits", scheme="dark"),
     Picture("dashboard-phone", "/studies/line-fit", size=PHONE),
