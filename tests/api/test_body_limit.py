@@ -79,7 +79,7 @@ def exchange(client: httpx.Client, *parts: bytes) -> bytes:
 def test_a_client_that_reads_only_when_it_has_sent_everything_is_not_cut_off(
     client: httpx.Client, chunked: bool
 ) -> None:
-    head = b"POST /v1/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     megabyte = b" " * 1_000_000
     if chunked:
         part = b"%x\r\n%s\r\n" % (len(megabyte), megabyte)
@@ -91,7 +91,7 @@ def test_a_client_that_reads_only_when_it_has_sent_everything_is_not_cut_off(
 
 
 def test_who_asks_first_is_told_before_sending(client: httpx.Client) -> None:
-    head = b"POST /v1/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    head = b"POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
     received = exchange(client, head + b"Content-Length: 50000000\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 413")
     assert b"100 Continue" not in received
@@ -99,18 +99,20 @@ def test_who_asks_first_is_told_before_sending(client: httpx.Client) -> None:
 
 def test_a_length_that_lies_does_not_help(client: httpx.Client) -> None:
     for length in (b"-5", b"1e3", b"0x10"):
-        received = exchange(client, b"POST /v1/studies HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + b"\r\n\r\n")
+        received = exchange(
+            client, b"POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + b"\r\n\r\n"
+        )
         assert received.startswith(b"HTTP/1.1 400")
 
 
 def test_a_connection_serves_many_requests_and_errors(client: httpx.Client) -> None:
-    request = b"POST /v1/studies/x/trials:ask HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    request = b"POST /v1/studies/x/trials:ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     received = exchange(
         client,
         request + b"Content-Length: 2\r\n\r\n{}",
         request + b"Content-Length: 1\r\n\r\n{",
         request + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     )
     lines = [line.split(b"\r\n")[0] for line in received.split(b"HTTP/1.1 ")[1:]]
     assert lines == [b"404 Not Found", b"400 Bad Request", b"404 Not Found", b"200 OK"]
@@ -122,7 +124,7 @@ def test_a_client_that_goes_away_in_the_middle_harms_nobody(client: httpx.Client
 
         def hang_up() -> None:
             with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=20) as connection:
-                connection.sendall(b"POST /v1/studies HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{")
+                connection.sendall(b"POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{")
 
         threads.append(threading.Thread(target=hang_up))
         threads[-1].start()
