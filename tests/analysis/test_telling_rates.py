@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from tuner.analysis.telling_rates import telling_rates
-from tuner.descent import Method
-from tuner.objectives import Array
+from tuner.analysis.verdict import Name, judge
+from tuner.descent import Descent, Method, Row
+from tuner.objectives import Array, Objective
+from tuner.objectives.beale import Beale
+from tuner.objectives.quadratic import Quadratic
 
 
 class Bowl:
@@ -51,6 +54,25 @@ def test_a_quadratic_has_all_four_around_its_limit() -> None:
     assert fall(found.right) > 0.998
     assert fall(found.creeps) < 0.9
     assert fall(found.diverges) < 0
+
+
+def verdict(objective: Objective, rate: float | None, steps: int) -> Name:
+    assert rate is not None
+    descent = Descent(objective, [Row(rate, steps)])
+    descent.advance()
+    return judge(descent.result(0).loss.values, stochastic=False).name
+
+
+def test_where_a_loss_oscillates_that_is_the_rate_that_swings() -> None:
+    limit = 0.0255  # 2 over Beale's curvature at the start
+    found, _ = telling_rates(Beale(), limit, 40)
+    four = [verdict(Beale(), rate, 40) for rate in (found.creeps, found.right, found.swings, found.diverges)]
+    assert four == [Name.TOO_SLOW, Name.CONVERGED, Name.OSCILLATING, Name.DIVERGED]
+
+
+def test_the_right_rate_settles_where_one_does() -> None:
+    found, _ = telling_rates(Quadratic(), 2.0, 40)
+    assert verdict(Quadratic(), found.right, 40) == Name.CONVERGED
 
 
 def test_momentum_moves_the_edge() -> None:

@@ -174,7 +174,7 @@ def test_a_sketch_is_of_the_right_rate_and_none_where_it_takes_long() -> None:
     choice = ObjectiveChoice(name="quadratic", settings={})
     view = landscape.sketch(choice, steps=40, resolution=5, most_seconds=60)
     assert view is not None
-    assert [path.verdict for path in view.paths] == ["improving"]
+    assert [path.verdict for path in view.paths] == ["converged"]
     assert len(view.values) == 5
     assert landscape.sketch(choice, steps=40, resolution=5, most_seconds=0) is None
 

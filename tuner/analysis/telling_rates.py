@@ -1,7 +1,7 @@
 """Rates that show what a learning rate does: one that creeps, one that is right, one that swings, one that diverges.
 
 Where each is depends on the objective. Theory knows it of a quadratic alone: of any other the limit of stability moves
-along the way. So descents are tried, all at once, at rates around the limit at the start.
+along the way. So descents are tried, all at once, at rates around the limit at the start, and judged as trials are.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.analysis.landscape import Floats
+from tuner.analysis.verdict import Name, judge
 from tuner.descent import Descent, Method, Row
 from tuner.objectives import Objective
 
@@ -20,13 +21,16 @@ CREEPS = 30.0
 """How many times smaller than the right rate one is that creeps."""
 
 ENOUGH = 0.001
-"""Of the deepest fall: how much of it the right rate may miss. Of several such the smallest is the calmest."""
+"""Of the deepest fall: how much of it the right rate may miss. Of several such the smallest that settles is taken, or
+else the smallest: it is the calmest."""
 
 
 class TellingRates(NamedTuple):
-    """Learning rates. ``swings`` and ``diverges`` are the last rate that ends below its start and the first beyond.
+    """Learning rates. ``diverges`` is the first that ends above its start.
 
-    Both are None where every rate that was tried ends below its start.
+    ``swings`` is the largest below that whose loss oscillates. Where that of none does, as on a quadratic, whose
+    parameters jump from side to side while the loss keeps falling, it is the last that ends below its start. Both are
+    None where every rate that was tried ends below its start.
     """
 
     right: float
@@ -52,26 +56,51 @@ def telling_rates(
     """
     method = method or Method()
     rates = np.geomspace(limit / WIDTH, limit * WIDTH, TRIED)
-    starts, ends, spent = _run(objective, rates, steps, method, initial_seed)
+    tried = _run(objective, rates, steps, method, initial_seed)
+    spent = tried.spent
     with np.errstate(all="ignore"):
-        falls = np.nan_to_num(starts - ends, nan=0.0)
-    deepest = int(np.argmax(falls))
-    right = float(rates[np.flatnonzero(falls >= (1 - ENOUGH) * falls[deepest])[0]]) if falls[deepest] > 0 else limit
+        falls = np.nan_to_num(tried.starts - tried.ends, nan=0.0)
+    right = _right(tried, falls) if falls.max() > 0 else limit
     beyond = np.flatnonzero((falls < 0) & (rates > right))
     if not len(beyond):
         return TellingRates(right, right / CREEPS, None, None), spent
     edge = float(rates[beyond[0]])
-    closer = np.geomspace(max(right, edge / (rates[1] / rates[0])), edge, BETWEEN + 2)[1:-1]
-    starts, ends, more = _run(objective, closer, steps, method, initial_seed)
-    stayed = closer[ends < starts]
-    swings = float(stayed[-1]) if len(stayed) else None
-    return TellingRates(right, right / CREEPS, swings, edge), spent + more
+    closer = _run(
+        objective,
+        np.geomspace(max(right, edge / (rates[1] / rates[0])), edge, BETWEEN + 2)[1:-1],
+        steps,
+        method,
+        initial_seed,
+    )
+    swinging = [rate for one in (tried, closer) for rate in one.judged(Name.OSCILLATING) if right < rate < edge]
+    swinging = swinging or closer.rates[closer.ends < closer.starts].tolist()
+    return TellingRates(right, right / CREEPS, max(swinging, default=None), edge), spent + closer.spent
 
 
-def _run(
-    objective: Objective, rates: Floats, steps: int, method: Method, initial_seed: int
-) -> tuple[Floats, Floats, int]:
-    """The first and the last loss of a descent at each rate, infinite where it is not finite, and what they took."""
+class _Tried(NamedTuple):
+    """Descents at each of the rates, ascending: what their curves say, and what they took.
+
+    Of the losses the first and the last, infinite where that is not finite.
+    """
+
+    rates: Floats
+    starts: Floats
+    ends: Floats
+    verdicts: list[Name]
+    spent: int
+
+    def judged(self, name: Name) -> list[float]:
+        """The rates of that verdict."""
+        return [float(rate) for rate, verdict in zip(self.rates, self.verdicts, strict=True) if verdict == name]
+
+
+def _right(tried: _Tried, falls: Floats) -> float:
+    enough = tried.rates[falls >= (1 - ENOUGH) * falls.max()].tolist()
+    settled = [rate for rate in tried.judged(Name.CONVERGED) if rate in enough]
+    return float(min(settled or enough))
+
+
+def _run(objective: Objective, rates: Floats, steps: int, method: Method, initial_seed: int) -> _Tried:
     descent = Descent(
         objective,
         [Row(float(rate), steps, method.settings) for rate in rates],
@@ -84,4 +113,10 @@ def _run(
     results = [descent.result(row) for row in range(len(rates))]
     ends: NDArray[np.float64] = np.array([result.loss.values[-1] for result in results])
     starts: NDArray[np.float64] = np.array([result.loss.values[0] for result in results])
-    return starts, np.where(np.isfinite(ends), ends, np.inf), sum(result.gradient_evaluations for result in results)
+    return _Tried(
+        rates,
+        starts,
+        np.where(np.isfinite(ends), ends, np.inf),
+        [judge(result.loss.values, stochastic=method.batch_size is not None).name for result in results],
+        sum(result.gradient_evaluations for result in results),
+    )
