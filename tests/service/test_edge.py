@@ -36,10 +36,10 @@ def test_a_diverged_trial_tells_its_limit_and_that_of_the_others(database: Datab
     ran = run(database, registered(budget={"trials": 2}), STABLE, UNSTABLE)
     stable, unstable = edges(database, "line-fit", ran)
     assert unstable is not None
-    assert (unstable.rate, unstable.source) == (UNSTABLE, "as it diverged")
+    assert (unstable.rate, unstable.source) == (UNSTABLE, "told by how it diverged")
     assert unstable.limit == pytest.approx(LIMIT, rel=0.01)
     assert unstable.ratio > 1
-    assert stable == Edge(STABLE, unstable.limit, "as trial 1 diverged")
+    assert stable == Edge(STABLE, unstable.limit, "told by how trial 1 diverged")
     assert edges(database, "line-fit", ran, thorough=False) == [None, unstable]
 
 
@@ -65,3 +65,26 @@ def test_where_nothing_tells_there_is_none(database: Database) -> None:
     studies.create(database, external(search_space={"width": {"type": "int", "low": 1, "high": 3}}))
     ask(database, "resnet")
     assert edges(database, "resnet", trials.page(database, "resnet").trials) == [None]
+
+
+def test_a_run_that_came_down_beyond_the_limit_has_left_it_behind(database: Database) -> None:
+    # Rosenbrock's valley is flatter than its start; a rate 2.6 times the limit there descends, and one 7.5 times leaves.
+    objective = {"name": "rosenbrock"}
+    ran = run(database, registered(objective=objective, budget={"trials": 3}), 0.0005, 0.0035, 0.01)
+    stability.measure(database, "line-fit", StabilityEffort())
+    below, beyond, gone = edges(database, "line-fit", ran)
+    assert below is not None
+    assert beyond is not None
+    assert gone is not None
+    assert below.ratio < 1 < beyond.ratio < gone.ratio
+    assert [one.left_behind for one in (below, beyond, gone)] == [False, True, False]
+
+
+def test_a_fall_too_short_to_see_the_instability_says_nothing_of_the_way(database: Database) -> None:
+    # On a quadratic nothing is flatter anywhere: the other direction falls while the steep one begins to grow.
+    ran = run(database, registered(budget={"trials": 1}), 1.003 * LIMIT)
+    stability.measure(database, "line-fit", StabilityEffort())
+    [edge] = edges(database, "line-fit", ran)
+    assert edge is not None
+    assert edge.ratio > 1
+    assert not edge.left_behind

@@ -179,7 +179,7 @@ def _limit(connection: Connection, record: StudyRecord, found: Points) -> Limit 
         return None
     number = int(found.number[np.nanargmin(rates)])
     evidence = trials.get(connection, record.id, number).evidence or {}
-    return Limit(evidence["limit"], f"as trial {number} diverged") if "limit" in evidence else None
+    return Limit(evidence["limit"], f"told by how trial {number} diverged") if "limit" in evidence else None
 
 
 def improvements_of(database: Database, names: Sequence[str]) -> dict[str, list[tuple[int, float]]]:

@@ -115,7 +115,7 @@ def test_the_stability_limit_is_told_however_it_is_known(client: httpx.Client, d
     answer = chart(client, "rate-loss", "line-fit")
     [line] = answer["figure"]["layout"]["shapes"]
     assert line["x0"] == pytest.approx(0.7755, rel=0.01)
-    assert "as trial" in answer["summary"]
+    assert "told by how trial" in answer["summary"]
     raised = client.patch("/v1/studies/line-fit", json={"budget": {"trials": 3, "gradient_evaluations": 10_000}})
     assert raised.status_code == 200, raised.text
     stability.measure(database, "line-fit", StabilityEffort(points=0))

@@ -172,7 +172,7 @@ def test_where_all_diverged_it_says_below_which_rate_to_search(client: httpx.Cli
     work_off(database, "line-fit")
     text = page(client, "/studies/line-fit")
     assert "none of the 3 complete trials has a finite value" in text
-    assert re.search(r"The stability limit is 0\.77\d*, as trial \d diverged: search below it\.", text)
+    assert re.search(r"The stability limit is 0\.77\d*, told by how trial \d diverged: search below it\.", text)
 
 
 def test_a_trade_off_shows_its_front_first(client: httpx.Client) -> None:
