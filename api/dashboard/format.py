@@ -2,26 +2,34 @@
 
 import math
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 _NOTHING, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+_WHOLE = 1e9
+_FOUR_DIGITS = Context(prec=4, rounding=ROUND_HALF_UP)
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def number(value: Any) -> str:
-    """A value of a parameter or metric: four digits that count, whole numbers whole, and what is not finite named."""
+    """A value of a parameter or metric: four digits that count, whole numbers whole, and what is not finite named.
+
+    A script reads no difference between a whole float and an int, so none is made. Beyond a thousand million whole
+    numbers have four digits as others have. Halves are rounded up, as scripts round them.
+    """
     if value is None:
         return _NOTHING
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f")
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else f"{_MINUS}∞"
-    mantissa, _, exponent = f"{value:.4g}".replace("-", _MINUS).partition("e")
-    return mantissa if not exponent else f"{mantissa}e{exponent[0].replace('+', '')}{exponent[1:].lstrip('0')}"
+    if abs(value) < _WHOLE and value == int(value):
+        return f"{int(value):,}".replace(",", "\u202f").replace("-", _MINUS)
+    rounded = _FOUR_DIGITS.create_decimal(value if isinstance(value, int) else Decimal(value)).normalize()
+    shown = f"{rounded:f}" if -4 <= rounded.adjusted() < 4 else f"{rounded:e}"
+    return shown.replace("+", "").replace("-", _MINUS)
 
 
 def duration(seconds: float) -> str:

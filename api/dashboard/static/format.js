@@ -2,6 +2,9 @@
 
 const MINUS = "\u2212";
 
+/** Whole numbers beyond this have four digits, as others have. */
+const WHOLE = 1e9;
+
 /** Four digits that count, whole numbers whole with their thousands apart, and what is not finite named. */
 export function number(value) {
   if (value === null || value === undefined) return "\u2013";
@@ -9,8 +12,8 @@ export function number(value) {
   if (typeof value !== "number") return String(value);
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : `${MINUS}∞`;
-  if (Number.isInteger(value) && Math.abs(value) < 1e15) {
-    return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  if (Number.isInteger(value) && Math.abs(value) < WHOLE) {
+    return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f").replace("-", MINUS);
   }
   const exponent = value === 0 ? 0 : Number(value.toExponential(3).split("e")[1]);
   const [digits, power] =
