@@ -70,9 +70,7 @@ def loss_curves(
     drawn = {one.number: _Drawn.of(one, room) for one in curves}
     order = [one for one in numbers if one in drawn]
     if not order:
-        return Empty(
-            "No trial yet." if not len(study.points) else "No trial has reported a loss yet: curves need one at least."
-        )
+        return Empty(_why_empty(study, numbers))
     place = {one: int(np.searchsorted(study.points.number, one)) for one in order}
     ceiling = _ceiling(study, drawn)
     for one in order:
@@ -130,6 +128,19 @@ def loss_curves(
         table=_table(study, order, drawn, place, metric),
         traces=None if since is None else uids,
     )
+
+
+def _why_empty(study: StudyPoints, numbers: Sequence[int]) -> str:
+    if not len(study.points):
+        return "No trial yet."
+    metric = words(study.metric)
+    if len(numbers) != 1:
+        return f"No trial has reported a {metric} along its way: there is no curve to draw."
+    [number] = numbers
+    place = np.flatnonzero(study.points.number == number)
+    if place.size and str(study.points.state[place[0]]) in {"waiting", "running"}:
+        return f"Trial {number} has reported no {metric} yet."
+    return f"Trial {number} has reported no {metric} along its way: there is no curve to draw."
 
 
 @dataclass
