@@ -7,6 +7,7 @@ import numpy as np
 from api.dashboard.figures.figure import TRIAL, Empty, Figure, Table
 from api.dashboard.figures.scales import (
     Floats,
+    all_off,
     axis,
     changed_since,
     escaped,
@@ -59,6 +60,8 @@ def history(study: StudyPoints, *, by: By = "trials", since: int | None = None) 
     data += line.traces(float(np.max(across[seen])), name)
     layout = value_axes(title_of(study), worth[seen & ~off], rail=rail, rising=study.rising)
     layout["xaxis"] = axis(title, logarithmic=False)
+    if off[seen].all():
+        layout["annotations"] = [all_off(study, rail)]
     return Figure(
         data=data,
         layout=layout,

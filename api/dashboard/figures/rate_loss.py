@@ -11,6 +11,7 @@ from api.dashboard.figures.figure import TRIAL, Empty, Figure, Table
 from api.dashboard.figures.scales import (
     Floats,
     Mask,
+    all_off,
     axis,
     changed_since,
     escaped,
@@ -215,9 +216,10 @@ class _Shown:
         """Axes, the stability limit, and what the colours mean."""
         study = self._study
         found = value_axes(title_of(study), self._values, rail=self._rail, rising=study.rising)
-        found["xaxis"] = axis(escaped(words(self._across)), logarithmic=self._logarithmic)
-        limit = study.limit
-        if limit is not None and self._across == RATE:
+        limit = study.limit if self._across == RATE else None
+        shown = self._rates[self._seen] if limit is None else np.append(self._rates[self._seen], limit.rate)
+        found["xaxis"] = axis(escaped(words(self._across)), logarithmic=self._logarithmic, values=shown)
+        if limit is not None:
             found["shapes"] = [
                 {
                     "type": "line",
@@ -229,14 +231,11 @@ class _Shown:
                     "line": {"dash": "dash", "width": 1.5, "color": "var(--ink)"},
                 }
             ]
-            shown = np.append(self._rates[self._seen], limit.rate)
             found["annotations"] = [
                 line_label(f"stability limit {number(limit.rate)}", limit.rate, shown, logarithmic=self._logarithmic)
             ]
         if not self._values.size:
-            found.setdefault("annotations", []).append(
-                {"text": self._all_off(), "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.45}
-            )
+            found.setdefault("annotations", []).append(all_off(study, self._rail))
         if color == "steps":
             steps = self._study.steps[self._seen]
             steps = steps[np.isfinite(steps)]
@@ -250,9 +249,6 @@ class _Shown:
                 },
             }
         return found
-
-    def _all_off(self) -> str:
-        return "no trial got there" if self._study.target is not None else f"every trial: {self._rail}"
 
     def summary(self, drawn: int | None) -> str:
         """What the picture says."""

@@ -56,9 +56,23 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
 
 
-def axis(title: str, *, logarithmic: bool) -> dict[str, Any]:
-    """An axis in Plotly's terms."""
-    return {"title": {"text": title}, "type": "log" if logarithmic else "linear"}
+def axis(title: str, *, logarithmic: bool, values: Floats | None = None) -> dict[str, Any]:
+    """An axis in Plotly's terms; ``values``: what is set out along it, where ticks are to be chosen by that."""
+    found = {"title": {"text": title}, "type": "log" if logarithmic else "linear"}
+    if logarithmic and values is not None and _within_a_decade(values):
+        # Plotly would set ticks at equal differences, which crowd at the upper end; these are 1, 2, 5, 10, ...
+        found["dtick"] = "D2"
+    return found
+
+
+def _within_a_decade(values: Floats) -> bool:
+    """Whether values span hardly more than a power of ten, and three numbers of 1, 2, 5, 10, ... at least."""
+    known = values[np.isfinite(values) & (values > 0)]
+    if not known.size or known.max() > 15 * known.min():
+        return False
+    powers = 10.0 ** np.arange(np.floor(np.log10(known.min())), np.ceil(np.log10(known.max())) + 1)
+    ticks = np.outer(powers, [1, 2, 5])
+    return int(np.count_nonzero((ticks >= known.min() / 1.05) & (ticks <= known.max() * 1.05))) >= 3
 
 
 def value_axes(title: str, values: Floats, *, rail: str | None, rising: bool = False) -> dict[str, Any]:
@@ -117,6 +131,12 @@ def rail_of(study: StudyPoints, off: Mask) -> str | None:
         return "never"
     verdicts = study.points.verdict[off] if len(off) == len(study.points) else np.array([])
     return "diverged" if len(verdicts) and bool((verdicts == "diverged").all()) else "off scale"
+
+
+def all_off(study: StudyPoints, rail: str | None) -> dict[str, Any]:
+    """What an otherwise empty chart says where all trials stand on the rail."""
+    text = "no trial got there" if study.target is not None else f"every trial: {rail}"
+    return {"text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.45}
 
 
 def title_of(study: StudyPoints) -> str:

@@ -110,6 +110,15 @@ function themed(own, narrow) {
   return layout;
 }
 
+/** Decades of a log axis within which ticks at 1, 2, 5, 10, … would be too few. */
+const CLOSE = 0.7;
+
+/** The axis, without ticks of its own where a reader has zoomed in so far that hardly any of them is in sight. */
+function ticked(axis, shown) {
+  const { dtick, ...rest } = axis;
+  return dtick && shown && Math.abs(shown[1] - shown[0]) < CLOSE ? rest : axis;
+}
+
 /** A colour bar: narrow, without a frame; on a narrow page below the plot. */
 function bar(own = {}, narrow = false) {
   const common = { thickness: 12, outlinewidth: 0, ticks: "", ...own };
@@ -181,6 +190,7 @@ class TunerChart extends HTMLElement {
   #timer = 0;
   #leaving = null;
   #listens = false;
+  #zoomed = null;
 
   connectedCallback() {
     if (!this.#plot) this.#build();
@@ -215,6 +225,7 @@ class TunerChart extends HTMLElement {
     if (this.#figure) window.Plotly.purge(this.#plot);
     this.#figure = null;
     this.#listens = false;
+    this.#zoomed = null;
   }
 
   #build() {
@@ -259,6 +270,7 @@ class TunerChart extends HTMLElement {
   #anew() {
     this.#stale = true;
     this.#answer = null;
+    this.#zoomed = null;
     this.#load();
   }
 
@@ -344,18 +356,25 @@ class TunerChart extends HTMLElement {
 
   async #draw() {
     const narrow = this.#plot.clientWidth < 520;
+    const layout = themed(this.#figure.layout, narrow);
+    layout.xaxis = ticked(layout.xaxis, this.#zoomed);
     const drawn = this.#palette.resolved({
       data: this.#figure.data.map((trace) =>
         trace.colorbar ? { ...trace, colorbar: bar(trace.colorbar, narrow) } : trace,
       ),
       // Where a reader has zoomed to holds while what is shown is of the same options.
-      layout: { ...themed(this.#figure.layout, narrow), uirevision: this.#address().search },
+      layout: { ...layout, uirevision: this.#address().search },
     });
     await window.Plotly.react(this.#plot, drawn.data, drawn.layout, CONFIG);
     for (const drawing of this.#plot.querySelectorAll(".main-svg")) drawing.setAttribute("aria-hidden", "true");
     if (!this.#listens) {
       this.#listens = true;
       this.#plot.on("plotly_click", (event) => this.#follow(event.points[0].customdata?.[0]));
+      this.#plot.on("plotly_relayout", () => {
+        const { autorange, range } = this.#plot.layout.xaxis;
+        this.#zoomed = autorange ? null : range;
+        if (this.#figure?.layout.xaxis?.dtick) this.#draw();
+      });
     }
   }
 

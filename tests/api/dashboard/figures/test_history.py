@@ -30,6 +30,13 @@ def test_the_best_so_far_steps_down_and_holds_until_the_end() -> None:
     assert [row[:2] for row in figure.table.rows] == [[0, 0.5], [3, 0.2], [5, 0.1]]
 
 
+def test_where_all_diverged_it_says_so_in_the_empty_room() -> None:
+    figure = drawn(history(study(points([1e9, math.inf], verdict=["diverged"] * 2))))
+    assert numbers(figure) == [0, 1]
+    assert [one["text"] for one in figure.layout["annotations"]] == ["every trial: diverged"]
+    assert "annotations" not in drawn(history(study(points(LOSSES)))).layout
+
+
 def test_of_what_rises_it_steps_up() -> None:
     figure = drawn(history(study(points([0.5, 0.7, 0.6]), {"maximize": "accuracy"})))
     assert best_of(figure)["y"] == [0.5, 0.7, 0.7]

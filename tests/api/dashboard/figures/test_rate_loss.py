@@ -24,7 +24,7 @@ def test_every_trial_is_a_point_under_its_verdict() -> None:
             assert trace["marker"]["color"] == VERDICTS[trace["uid"]].color
     [best] = [trace for trace in figure.data if trace["uid"] == "best"]
     assert (best["x"], best["y"]) == ([0.25], [0.01])
-    assert figure.layout["xaxis"] == {"title": {"text": "learning rate"}, "type": "log"}
+    assert figure.layout["xaxis"] == {"title": {"text": "learning rate"}, "type": "log", "dtick": "D2"}
     assert figure.layout["yaxis"]["type"] == "log"
     assert figure.layout["yaxis2"]["ticktext"] == ["diverged"]
     assert "trial 3, has loss 0.01 at 0.25. 1 diverged, the lowest at 0.3333." in figure.summary
@@ -91,6 +91,19 @@ def test_the_stability_limit_is_a_line() -> None:
     assert label["text"] == "stability limit 0.775"
     assert label["x"] == pytest.approx(math.log10(0.775)), "annotations of a log axis are placed by powers"
     assert "The stability limit is 0.775 (measured at the start)." in figure.summary
+
+
+@pytest.mark.parametrize(
+    ("rates", "ticks"),
+    [
+        ([0.15, 0.3, 1.0], "D2"),  # 0.2, 0.5, 1
+        ([0.6, 0.8, 1.0], None),  # 1 alone: closer ticks are wanted
+        ([1e-4, 1e-2, 1.0], None),  # powers of ten are enough
+    ],
+)
+def test_rates_within_a_decade_have_ticks_that_do_not_crowd(rates: list[float], ticks: str | None) -> None:
+    found = points([0.1, 0.2, 0.3], parameters={"learning_rate": rates, "steps": [9, 9, 9]})
+    assert drawn(rate_loss(study(found))).layout["xaxis"].get("dtick") == ticks
 
 
 def test_where_all_diverged_the_figure_says_so() -> None:
