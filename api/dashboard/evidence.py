@@ -20,7 +20,7 @@ def _count(value: float) -> str:
 NAMED: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "since_step": ("diverging since step", _count),
     "growth_per_step": ("the rise of the loss grows with every step", _times),
-    "growth_before": ("and it grew before, in the second quarter of the rise,", _times),
+    "growth_before": ("in the second quarter of the rise with every step", _times),
     "left_finite_numbers_at": ("left the finite numbers at step", _count),
     "limit": ("the rate from which on descent is unstable", number),
     "learning_rate": ("its learning rate", number),
