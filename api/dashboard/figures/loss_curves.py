@@ -21,6 +21,9 @@ POINTS_IN_ALL = 12_000
 
 IN_TABLE = 20
 
+FEW_STEPS = 6
+"""Along so few each has a tick."""
+
 BEYOND = 100.0
 """How many times above where it and all others began a curve is said to have left."""
 
@@ -100,9 +103,13 @@ def loss_curves(
         uids.append("left")
         data.append(_left(study, [drawn[one] for one in gone], [place[one] for one in gone], align))
     metric = words(study.metric)
+    longest = max((int(drawn[one].steps[-1]) for one in order if len(drawn[one].steps)), default=0)
     across = "steps" if align == "step" else "gradient evaluations of the trial"
     layout = {
-        "xaxis": axis(across, logarithmic=False),
+        # Nothing stands before the start, and between two steps.
+        "xaxis": axis(across, logarithmic=False)
+        | {"rangemode": "nonnegative"}
+        | ({"dtick": 1} if longest <= FEW_STEPS else {}),
         "yaxis": axis(f"{escaped(metric)} after so many steps", logarithmic=logarithmic),
         "hovermode": "closest",
         "showlegend": len(order) <= FEW + 3,

@@ -80,12 +80,16 @@ def value_axes(title: str, values: Floats, *, rail: str | None, rising: bool = F
     # Of what is to rise, an accuracy, the top is what matters: a log scale would show its bottom.
     logarithmic = not rising and spans_decades(values)
     found = {"yaxis": axis(title, logarithmic=logarithmic)}
-    if not values.size:
-        found["yaxis"]["showticklabels"] = False
     if rail is not None:
-        found["yaxis"]["domain"] = [0.12, 1] if rising else [0, 0.88]
+        scale, place = ([0.12, 1], [0, 0.06]) if rising else ([0, 0.88], [0.94, 1])
+        if values.size:
+            found["yaxis"]["domain"] = scale
+        else:
+            # Nothing is on the scale: the rail is all that there is, and has all the room.
+            found["yaxis"]["visible"] = False
+            place = [0, 1]
         found["yaxis2"] = {
-            "domain": [0, 0.06] if rising else [0.94, 1],
+            "domain": place,
             "range": [-1, 1],
             "fixedrange": True,
             "tickvals": [0],
@@ -136,7 +140,7 @@ def rail_of(study: StudyPoints, off: Mask) -> str | None:
 def all_off(study: StudyPoints, rail: str | None) -> dict[str, Any]:
     """What an otherwise empty chart says where all trials stand on the rail."""
     text = "no trial got there" if study.target is not None else f"every trial: {rail}"
-    return {"text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.45}
+    return {"text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.7}
 
 
 def title_of(study: StudyPoints) -> str:

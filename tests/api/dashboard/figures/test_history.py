@@ -34,6 +34,7 @@ def test_where_all_diverged_it_says_so_in_the_empty_room() -> None:
     figure = drawn(history(study(points([1e9, math.inf], verdict=["diverged"] * 2))))
     assert numbers(figure) == [0, 1]
     assert [one["text"] for one in figure.layout["annotations"]] == ["every trial: diverged"]
+    assert figure.layout["yaxis2"]["domain"] == [0, 1], "the rail has all the room"
     assert "annotations" not in drawn(history(study(points(LOSSES)))).layout
 
 

@@ -113,3 +113,9 @@ def test_with_no_curve_it_says_why() -> None:
     assert why(loss_curves(ended, [], [0])) == "Trial 0 has reported no loss along its way: there is no curve to draw."
     assert why(loss_curves(began, [], [0])) == "Trial 0 has reported no loss yet."
     assert why(loss_curves(study(points([0.1, 0.2])), [], [0, 1])).startswith("No trial has reported a loss along its way")
+
+
+@pytest.mark.parametrize(("steps", "tick"), [(3, 1), (300, None)])
+def test_few_steps_have_a_tick_each(steps: int, tick: int | None) -> None:
+    figure = drawn(loss_curves(study(points([0.1])), [curve(0, np.linspace(1, 0.1, steps))], [0]))
+    assert figure.layout["xaxis"].get("dtick") == tick
