@@ -68,7 +68,7 @@ def test_where_nothing_tells_there_is_none(database: Database) -> None:
 
 
 def test_a_run_that_came_down_beyond_the_limit_has_left_it_behind(database: Database) -> None:
-    # Rosenbrock's valley is flatter than its start; a rate 2.6 times the limit there descends, and one 7.5 times leaves.
+    # Rosenbrock's valley is flatter than its start: 2.6 times the limit there descends, 7.5 times leaves.
     objective = {"name": "rosenbrock"}
     ran = run(database, registered(objective=objective, budget={"trials": 3}), 0.0005, 0.0035, 0.01)
     stability.measure(database, "line-fit", StabilityEffort())

@@ -13,7 +13,7 @@ CAME_DOWN = {Name.CONVERGED, Name.IMPROVING, Name.OVERFITTING}
 """Verdicts on runs whose loss has fallen, and stayed down."""
 
 UNSEEN = 1e6
-"""How many times a deviation may grow that nobody has seen yet: it begins as small as rounding is at single precision."""
+"""How many times a deviation may grow unseen: it begins as small as rounding is at single precision."""
 
 METHOD = {"update_rule", "momentum"}
 """Parameters that move the limit: where a study searches one, what holds of one trial holds of no other."""
@@ -58,7 +58,10 @@ def edge_of(database: Database, study: Study, trial: Trial, *, thorough: bool = 
     own = (trial.evidence or {}).get("limit")
     if own:
         return _edge(
-            trial, float(rate), own, "told by how it diverged" if trial.verdict == "diverged" else "measured at the start"
+            trial,
+            float(rate),
+            own,
+            "told by how it diverged" if trial.verdict == "diverged" else "measured at the start",
         )
     definition = study.definition
     if (

@@ -112,7 +112,9 @@ def test_with_no_curve_it_says_why() -> None:
     ended, began = study(points([0.1])), study(points([0.1], state=["running"]))
     assert why(loss_curves(ended, [], [0])) == "Trial 0 has reported no loss along its way: there is no curve to draw."
     assert why(loss_curves(began, [], [0])) == "Trial 0 has reported no loss yet."
-    assert why(loss_curves(study(points([0.1, 0.2])), [], [0, 1])).startswith("No trial has reported a loss along its way")
+    assert why(loss_curves(study(points([0.1, 0.2])), [], [0, 1])).startswith(
+        "No trial has reported a loss along its way"
+    )
 
 
 @pytest.mark.parametrize(("steps", "tick"), [(3, 1), (300, None)])
