@@ -45,6 +45,7 @@ def test_a_browser_signs_in_and_works(page: Page, watch: Watch, service: Service
         page.keyboard.press("Enter")
 
         expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+        page.wait_for_load_state("load")  # Its heading is there before its scripts are.
         page.get_by_role("button", name="Pause").click()
         expect(page.locator(".state").first).to_have_text("paused")
         assert api.get(f"/v1/studies/{name}").json()["state"] == "paused"
