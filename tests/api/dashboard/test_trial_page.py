@@ -34,7 +34,7 @@ def test_a_verdict_stands_with_its_evidence_in_words(client: httpx.Client) -> No
     assert trial["advice"] in text
     assert "Diverging since step 0" in text
     assert f"The rise of the loss grows with every step {trial['evidence']['growth_per_step']:.4g}×" in text
-    assert "Highest value 536\u202f870\u202f912" in text
+    assert "Highest value 536 870 912" in text
 
 
 def test_every_piece_of_evidence_has_its_words() -> None:
