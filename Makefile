@@ -4,8 +4,8 @@ PYTHON ?= python3
 PORT ?= 8000
 ONCE ?=
 ONLY ?=
-# Test processes: one for each core.
-JOBS ?= auto
+# Test processes: three for two cores, since many tests wait for processes and leases of theirs.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(max(2, 3 * len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0)) // 2))')
 
 VENV := .venv
 BIN := $(VENV)/bin

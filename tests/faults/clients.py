@@ -41,7 +41,9 @@ class Log:
 
 def read(paths: Sequence[Path]) -> list[dict[str, Any]]:
     """The lines of some logs."""
-    return [json.loads(line) for path in paths if path.exists() for line in path.read_text().splitlines()]
+    lines = (line for path in paths if path.exists() for line in path.read_text().splitlines(keepends=True))
+    # A line that is still being written is read the next time.
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 class Client:
