@@ -3,6 +3,7 @@
 // The rate's slider is logarithmic and is laid around the stability limit, which is marked on it. An answer that comes
 // after a later question is dropped.
 
+import { valueOf } from "./definition.js";
 import { number } from "./format.js";
 import { CONFIG, onTheme, plotly, themed } from "./plot.js";
 
@@ -44,21 +45,14 @@ const stepsNow = () => Math.round(logarithmic(steps, [1, MOST_STEPS]));
 function settings() {
   const found = {};
   for (const control of form.querySelectorAll("[data-settings] [data-kind]")) {
-    const { kind, default: usual } = control.dataset;
-    const text = control.value.trim();
     let value;
-    if (kind === "switch") value = control.checked;
-    else if (!text) continue;
-    else if (kind === "text") value = text;
-    else if (kind === "integer" || kind === "number") value = Number(text);
-    else {
-      try {
-        value = JSON.parse(text);
-      } catch {
-        value = text;
-      }
+    try {
+      value = valueOf(control);
+    } catch {
+      // What is no JSON yet is for the server to judge.
+      value = control.value.trim();
     }
-    if (JSON.stringify(value) !== usual) found[control.name] = value;
+    if (value !== undefined) found[control.name] = value;
   }
   return JSON.stringify(found);
 }
