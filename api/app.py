@@ -1,5 +1,6 @@
 """The application: routes, pages, middleware and errors put together."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,12 +35,14 @@ from api.routes import (
 from api.security import HEADERS, OwnHostOnly, OwnPagesOnly, SecurityHeaders
 from api.serving import Service
 from tuner import __version__
-from tuner.errors import TunerError, Unauthenticated
+from tuner.errors import DatabaseUnavailable, TunerError, Unauthenticated
 from tuner.objectives import load_entry_points, load_module
 from tuner.settings import Settings
 from tuner.storage import migration
 from tuner.storage.database import Database
 from tuner.worker.sweeper import Sweeper
+
+logger = logging.getLogger(__name__)
 
 MACHINES_READ = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json")
 """Addresses below which errors are problem documents; elsewhere they are pages, but for who asks for JSON."""
@@ -49,7 +52,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     """The application for these settings, on this database if one is given and on the settings' otherwise.
 
     What it needs of the outside happens at start-up: users' objectives are loaded, an SQLite database migrates itself,
-    a server's schema is checked, and the sweeper begins. ``app.state.service.draining`` is for whoever stops it.
+    a server's schema is checked if it answers, and the sweeper begins. ``app.state.service.draining`` is for whoever stops it.
 
     Raises:
         InvalidInput: the database URL cannot be read.
@@ -105,7 +108,11 @@ def _start(service: Service) -> Sweeper:
     load_entry_points()
     for module in service.settings.objectives:
         load_module(module)
-    migration.prepare(service.database)
+    try:
+        migration.prepare(service.database)
+    except DatabaseUnavailable as error:
+        # Such as while it restarts, when this process takes another's place: readiness says when it is back.
+        logger.warning("the service begins without its database: %s", error)
     sweeper = Sweeper(service.database)
     sweeper.start()
     return sweeper

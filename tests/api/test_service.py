@@ -73,6 +73,14 @@ def test_starting_migrates_loads_objectives_and_requeues(empty_database_url: str
         assert (trial["state"], trial["attempt"]) == ("waiting", 1), "the sweeper found the lease that was over"
 
 
+def test_it_starts_while_its_database_is_away() -> None:
+    settings = Settings(database_url="postgresql://nobody@127.0.0.1:9/tuner?connect_timeout=2")
+    with serving(create_app(settings)) as client:
+        assert strict(client.get("/healthz")) == {"status": "alive"}
+        ready = client.get("/readyz")
+        assert (ready.status_code, strict(ready)["reasons"]) == (503, ["the database does not answer"])
+
+
 def test_objectives_say_what_is_known_of_them(client: httpx.Client) -> None:
     found = {each["name"]: each for each in strict(client.get("/v1/objectives"))["objectives"]}
     assert list(found) == sorted(found)

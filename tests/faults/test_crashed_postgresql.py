@@ -1,6 +1,7 @@
 """PostgreSQL crashes and comes back while everybody works: nothing acknowledged is lost, and nobody need be told."""
 
 import random
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -28,11 +29,10 @@ BOWL_TRIALS = 100 * CRASHES
 def test_nothing_acknowledged_is_lost_by_a_postgresql_that_crashes(database_directory: Path, tmp_path: Path) -> None:
     """3 crashes under 8 clients, 2 API processes and a worker, with 300 results in between; in the long version 20
     and 1,000."""
-    with crashing_postgresql(database_directory) as server:
+    with crashing_postgresql(database_directory) as server, closing(Database(server.url)) as database:
         with psycopg.connect(server.url) as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
                 assert connection.execute(f"SHOW {setting}").fetchone() == ("on",)
-        database = Database(server.url)
         external(database)
         # The service's own worker has something to do all the while.
         studies.create(
@@ -68,4 +68,3 @@ def test_nothing_acknowledged_is_lost_by_a_postgresql_that_crashes(database_dire
         bowls = all_trials(database, "bowl")
         assert len(bowls) == BOWL_TRIALS
         assert {(trial.state, trial.attempt) for trial in bowls} == {(TrialState.COMPLETE, 1)}
-        database.close()
