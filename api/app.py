@@ -52,7 +52,8 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     """The application for these settings, on this database if one is given and on the settings' otherwise.
 
     What it needs of the outside happens at start-up: users' objectives are loaded, an SQLite database migrates itself,
-    a server's schema is checked if it answers, and the sweeper begins. ``app.state.service.draining`` is for whoever stops it.
+    a server's schema is checked if it answers, and the sweeper begins. ``app.state.service.draining`` is for whoever
+    stops it.
 
     Raises:
         InvalidInput: the database URL cannot be read.
