@@ -8,6 +8,7 @@ import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -32,7 +33,7 @@ from api.routes import (
     trials,
     workers,
 )
-from api.security import HEADERS, OwnHostOnly, OwnPagesOnly, SecurityHeaders
+from api.security import HEADERS, OwnHostOnly, OwnPagesOnly, SecurityHeaders, cors
 from api.serving import Service
 from tuner import __version__
 from tuner.errors import DatabaseUnavailable, TunerError, Unauthenticated
@@ -93,7 +94,9 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         app.include_router(routes.router)
     if settings.authentication:
         app.add_middleware(TokensOnly, refuse=_on_error, allowance=Allowance(settings.requests_per_second))
-    app.add_middleware(OwnPagesOnly)
+    app.add_middleware(OwnPagesOnly, others=settings.cors_origins)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **cors(settings.cors_origins))
     app.add_middleware(OwnHostOnly, hosts=settings.hosts, authentication=settings.authentication)
     # Outside of those that refuse: a sender that reads no answer before all is sent must get that far.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)

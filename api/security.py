@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,10 +48,12 @@ class OwnPagesOnly:
     """Middleware that lets no other site's page change anything through its reader's browser.
 
     A browser says where a page that sends comes from (``Origin``); programs that are no browsers say nothing, and pass.
+    So do pages of ``others``, origins that the operator names.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, others: Collection[str] = ()) -> None:
         self.app = app
+        self._others = frozenset(others)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -58,13 +61,24 @@ class OwnPagesOnly:
             headers = Headers(scope=scope)
             origin = headers.get("origin")
             # Compared with the host alone: behind a proxy that ends TLS the scheme is not known here.
-            if origin is not None and origin.partition("://")[2] != headers.get("host"):
+            own = origin is None or origin.partition("://")[2] == headers.get("host")
+            if not own and origin not in self._others:
                 problem, _ = describe(
                     Refused(403, "foreign_origin", f"A page of {origin} may not change anything here.")
                 )
                 await respond(problem, HEADERS)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+def cors(origins: Collection[str]) -> dict[str, Any]:
+    """What pages of these other origins may do: use the API by a token of theirs. A session's cookie stays ours."""
+    return {
+        "allow_origins": list(origins),
+        "allow_methods": ["GET", "POST", "PATCH", "DELETE"],
+        "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+        "expose_headers": ["Location", "Retry-After", "X-Request-ID"],
+    }
 
 
 class OwnHostOnly:

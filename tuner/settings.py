@@ -24,6 +24,10 @@ class Settings(BaseSettings):
         list[str],
         Field(description="names that the service goes by, as a JSON list; with tokens, none: any"),
     ] = []
+    cors_origins: Annotated[
+        list[Annotated[str, Field(pattern="^https?://[a-z0-9.:_-]+$")]],
+        Field(description="other sites whose pages may use the API, as a JSON list: https://HOST"),
+    ] = []
     authentication: Annotated[
         bool, Field(description="whether requests need a token; beyond this machine they must")
     ] = False
