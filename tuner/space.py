@@ -1,6 +1,6 @@
 """What a study searches: parameters and their ranges, and what of them a chosen point must be."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -12,6 +12,17 @@ Scale = Literal["linear", "log"]
 LARGEST_TEST_STEPS = 10_000
 """Steps of a range test, and points of one that a client submits."""
 
+_Range = TypeVar("_Range", "FloatRange", "IntRange")
+
+
+def _in_order(parameter: _Range) -> _Range:
+    low, high = parameter.low, parameter.high
+    if low > high:
+        raise about("low", f"must not be greater than high ({low} > {high})")
+    if parameter.scale == "log" and low <= 0:
+        raise about("low", f"must be greater than 0 on a log scale, is {low}")
+    return parameter
+
 
 class FloatRange(Strict):
     """A real parameter. ``low = high`` fixes it. Bounds are values, on either scale."""
@@ -21,10 +32,7 @@ class FloatRange(Strict):
     high: Bound
     scale: Scale = "linear"
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        _check_range(self.low, self.high, self.scale)
-        return self
+    _ordered = model_validator(mode="after")(_in_order)
 
 
 class IntRange(Strict):
@@ -35,22 +43,12 @@ class IntRange(Strict):
     high: IntegerBound
     scale: Scale = "linear"
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        _check_range(self.low, self.high, self.scale)
-        return self
+    _ordered = model_validator(mode="after")(_in_order)
 
 
 def log_range(low: float, high: float) -> FloatRange:
     """A real parameter on a log scale."""
     return FloatRange(type="float", low=low, high=high, scale="log")
-
-
-def _check_range(low: float, high: float, scale: Scale) -> None:
-    if low > high:
-        raise about("low", f"must not be greater than high ({low} > {high})")
-    if scale == "log" and low <= 0:
-        raise about("low", f"must be greater than 0 on a log scale, is {low}")
 
 
 class Choices(Strict):
