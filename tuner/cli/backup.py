@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from tuner.cli.database import database_of
 from tuner.cli.options import OF_THE_DATABASE, with_settings
 from tuner.settings import Settings
 
@@ -15,9 +16,8 @@ from tuner.settings import Settings
 def backup(settings: Settings, file: Path) -> None:
     """Copy an SQLite database into FILE while it is in use. PostgreSQL has pg_dump."""
     from tuner.storage.backup import backup
-    from tuner.storage.database import Database
 
-    with closing(Database(settings.database_url, settings.database_password_file)) as database:
+    with closing(database_of(settings)) as database:
         backup(database, file)
     click.echo(f"{file}: {file.stat().st_size:,} bytes, checked")
 
@@ -28,8 +28,7 @@ def backup(settings: Settings, file: Path) -> None:
 def restore(settings: Settings, file: Path) -> None:
     """Make an SQLite database of a backup, while no process uses it."""
     from tuner.storage.backup import restore
-    from tuner.storage.database import Database
 
-    with closing(Database(settings.database_url, settings.database_password_file)) as database:
+    with closing(database_of(settings)) as database:
         restore(file, database)
         click.echo(f"{database.name} is restored from {file}")

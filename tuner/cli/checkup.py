@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tuner.cli.database import database_of
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Finding(NamedTuple):
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Everything that is looked at; nothing is changed."""
-    from tuner.storage.database import Database, sqlite_path
+    from tuner.storage.database import sqlite_path
 
     yield _access(settings)
     path = sqlite_path(settings.database_url)
@@ -44,7 +45,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         if not path.exists():
             yield Finding("database", f"there is no file {path} yet: the first command that needs it makes it")
             return
-    with closing(Database(settings.database_url, settings.database_password_file)) as database:
+    with closing(database_of(settings)) as database:
         for look in (_connection, _schema, _clock, _workers):
             finding = look(database)
             yield finding

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tuner.cli.database import open_database
 from tuner.cli.options import OF_THE_DATABASE, load_objectives, with_settings
 from tuner.cli.shades import shaded, upright, with_path
-from tuner.cli.study import number, open_database
+from tuner.cli.study import number
 from tuner.errors import InvalidInput
 from tuner.settings import Settings
 

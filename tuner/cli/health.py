@@ -11,6 +11,7 @@ from contextlib import closing
 
 import click
 
+from tuner.cli.database import database_of
 from tuner.cli.options import OF_THE_DATABASE, with_settings
 from tuner.settings import Settings
 
@@ -44,9 +45,8 @@ def _of_worker(settings: Settings) -> str | None:
     import socket
 
     from tuner.service import workers
-    from tuner.storage.database import Database
 
     host = socket.gethostname()
-    with closing(Database(settings.database_url, settings.database_password_file)) as database:
+    with closing(database_of(settings)) as database:
         alive = any(one.alive for one in workers.listed(database) if one.host == host)
     return None if alive else f"no worker of {host} has been seen lately"

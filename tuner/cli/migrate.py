@@ -4,6 +4,7 @@ from contextlib import closing
 
 import click
 
+from tuner.cli.database import database_of
 from tuner.cli.options import OF_THE_DATABASE, with_settings
 from tuner.settings import Settings
 
@@ -16,8 +17,7 @@ def migrate(settings: Settings) -> None:
     A database server is migrated by this command alone; an SQLite file also by any process that opens it.
     """
     from tuner.storage import migration
-    from tuner.storage.database import Database
 
-    with closing(Database(settings.database_url, settings.database_password_file)) as database:
+    with closing(database_of(settings)) as database:
         migration.upgrade(database)
         click.echo(f"{database.name} is at revision {migration.head()}")

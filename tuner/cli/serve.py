@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tuner.cli.database import open_database
 from tuner.cli.options import environment, load_objectives, with_settings
-from tuner.cli.study import open_database
 from tuner.errors import InvalidInput, TunerError
 from tuner.logs import log_to_stderr
 from tuner.settings import Settings

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tuner.cli.database import open_database
 from tuner.cli.options import OF_THE_DATABASE, with_settings
 from tuner.settings import Settings
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tuner.definition import Study
-    from tuner.storage.database import Database
 
 
 @click.group()
@@ -55,20 +55,6 @@ def show(settings: Settings, name: str) -> None:
     with closing(open_database(settings)) as database:
         found, _ = studies.get(database, name)
     Console(highlight=False).print(result_table(found))
-
-
-def open_database(settings: Settings) -> "Database":
-    """The database, ready to be used.
-
-    Raises:
-        SchemaMismatch: a database server has not been migrated.
-    """
-    from tuner.storage import migration
-    from tuner.storage.database import Database
-
-    database = Database(settings.database_url, settings.database_password_file)
-    migration.prepare(database)
-    return database
 
 
 def result_table(found: "Study") -> "Table":

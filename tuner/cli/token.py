@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import click
 
+from tuner.cli.database import open_database
 from tuner.cli.options import OF_THE_DATABASE, by_option, with_settings
-from tuner.cli.study import open_database
 from tuner.errors import InvalidInput
 from tuner.settings import Settings
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from tuner.cli.database import open_database
 from tuner.cli.findings import front_table
 from tuner.cli.options import OF_THE_DATABASE, by_option, load_objectives, read_assignments, with_settings
-from tuner.cli.study import open_database, result_table
+from tuner.cli.study import result_table
 from tuner.errors import FieldError, InvalidInput, NotFound, StudyState, TunerError
 from tuner.settings import Settings
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tuner.cli.database import database_of
 from tuner.cli.options import OF_THE_DATABASE, load_objectives, with_settings
 from tuner.cli.signals import termination_signals
 from tuner.logs import log_to_stderr
@@ -33,14 +34,13 @@ RETRIED_EVERY = 2.0
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when the process that started this one has ended.")
 def worker(settings: Settings, with_parent: bool) -> None:
     """Run trials of the studies in a database. SIGTERM drains."""
-    from tuner.storage.database import Database
     from tuner.worker import ThisProcess, Worker
 
     log_to_stderr(settings.log_level, settings.log_format)
     parent = os.getppid() if with_parent else None
     load_objectives(settings)
     with termination_signals() as signals:
-        database = Database(settings.database_url, settings.database_password_file)
+        database = database_of(settings)
         if not _prepared(database, signals):
             return
         # The worker has a thread of its own, so that this one hears a signal however long one evaluation takes.
