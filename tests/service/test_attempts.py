@@ -11,7 +11,7 @@ from tuner.service.attempts import attempts
 from tuner.service.leases import release, sweep
 from tuner.service.report import Report, report
 from tuner.service.tell import Ending, tell
-from tuner.storage import trials as rows
+from tuner.storage import leases
 from tuner.storage.database import Database, now
 
 
@@ -19,7 +19,7 @@ def lose_lease(database: Database, worker: str) -> None:
     """The lease of what a worker holds runs out, and is swept."""
 
     def work(connection: Connection) -> None:
-        rows.end_leases(connection, worker, now(connection))
+        leases.end_all(connection, worker, now(connection))
 
     database.write(work)
     assert sweep(database) == 1

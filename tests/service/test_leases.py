@@ -10,7 +10,7 @@ from tuner.service.leases import release, sweep
 from tuner.service.report import NewPoints, Report, append_points
 from tuner.service.tell import tell
 from tuner.storage.database import Database
-from tuner.storage.trials import MAX_LOST_LEASES
+from tuner.storage.leases import MAX_LOST_LEASES
 from tuner.trial import Trial
 
 SHORT = 0.05

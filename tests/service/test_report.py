@@ -15,6 +15,7 @@ from tuner.service.report import NewPoints, Report, Reported, report
 from tuner.service.tell import Ending, tell
 from tuner.storage import trials as rows
 from tuner.storage.database import Database
+from tuner.storage.leases import MAX_LOST_LEASES
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Lease, Trial
 
@@ -131,7 +132,7 @@ def test_a_lease_that_ran_out_is_taken_up_again_by_its_own_attempt(database: Dat
     studies.create(database, external())
     (lease,) = ask(database, "resnet", lease_seconds=SHORT).trials
     send(database, on(lease, [1, 2], [2.0, 1.0]))
-    for _ in range(rows.MAX_LOST_LEASES + 1):
+    for _ in range(MAX_LOST_LEASES + 1):
         lose(database)
         assert trials.get(database, "resnet", 0).state == "waiting"
         assert studies.get(database, "resnet")[0].spent.gradient_evaluations == 2

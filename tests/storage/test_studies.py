@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from tests.storage.rows import MOMENT, add_study, add_trials
 from tuner.definition import StudyDefinition
 from tuner.errors import StudyExists, StudyNotFound
-from tuner.storage import curves, studies, tables, trials
+from tuner.storage import attempts, curves, studies, tables
 from tuner.storage.curves import CurveBlock
 from tuner.storage.database import Database
 
@@ -127,7 +127,7 @@ def test_a_study_goes_with_its_trials_attempts_and_curves_and_its_id_is_not_used
 
     def work(connection: Connection) -> list[int]:
         curves.append(connection, [CurveBlock(trial.id, 1, "loss", [0], [1.0])])
-        trials.end_attempts(connection, [trial], "lost", MOMENT)
+        attempts.record_ends(connection, [trial], "lost", MOMENT)
         studies.remove(connection, study.id)
         return [
             connection.execute(select(func.count()).select_from(table)).scalar_one()

@@ -15,7 +15,7 @@ from tuner.service import budget
 from tuner.service.budget import Allowance
 from tuner.service.history import history
 from tuner.service.open_study import OpenStudy, Point, open_study
-from tuner.storage import trials
+from tuner.storage import leases, trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Asked, Lease
@@ -79,7 +79,7 @@ def _lease(study: OpenStudy, asks: Sequence[Ask]) -> list[list[Lease]]:
     wanted = sum(ask.count for ask in asks)
     parallel = study.definition.budget.parallel_trials
     if parallel is not None:
-        wanted = min(wanted, max(0, parallel - trials.count_running(study.connection, study.record.id)))
+        wanted = min(wanted, max(0, parallel - leases.count_running(study.connection, study.record.id)))
     over = budget.exhausted(study.definition, study.record, study.moment) is not None
     room = budget.NOTHING if over else budget.allowance(study.definition, study.record)
     waiting, room = _choose_waiting(study, room, wanted)
@@ -111,7 +111,7 @@ def _choose_waiting(study: OpenStudy, room: Allowance, wanted: int) -> tuple[lis
     """
     chosen: list[TrialRecord] = []
     size = max(wanted, WAITING_PAGE)
-    page = trials.waiting(study.connection, study.record.id, size=size) if wanted and study.has_waiting else []
+    page = leases.waiting(study.connection, study.record.id, size=size) if wanted and study.has_waiting else []
     while page:
         for record in page:
             if record.followed:
@@ -123,7 +123,7 @@ def _choose_waiting(study: OpenStudy, room: Allowance, wanted: int) -> tuple[lis
                 room = rest
         if len(page) < size or len(chosen) == wanted or room.trials == 0:
             break
-        page = trials.waiting(study.connection, study.record.id, size=size, after=page[-1].number)
+        page = leases.waiting(study.connection, study.record.id, size=size, after=page[-1].number)
     return chosen, room
 
 
@@ -140,7 +140,7 @@ def _lease_waiting(study: OpenStudy, chosen: Sequence[TrialRecord], ask: Ask) ->
         started_trials=len(reservations),
         reserved_evaluations=sum(reservation["reserved_evaluations"] for reservation in reservations),
     )
-    leased = trials.lease(
+    leased = leases.give(
         study.connection,
         [record.id for record in chosen],
         worker=ask.worker,
@@ -167,7 +167,7 @@ def _choose_new(study: OpenStudy, room: Allowance, wanted: int, *, alone: bool) 
         suggestions = suggest(study.definition, known, numbers[: len(points)])
     if suggestions.system_attrs:
         study.change(system_attrs=suggestions.applied_to(study.record.system_attrs))
-    if suggestions.exhausted and alone and not points and not trials.any_open(study.connection, study.record.id):
+    if suggestions.exhausted and alone and not points and not leases.any_open(study.connection, study.record.id):
         study.complete("every point of the grid has been tried")
     return points
 

@@ -21,7 +21,7 @@ from tuner.definition import Spent
 from tuner.errors import StudyNotFound
 from tuner.service import budget
 from tuner.service.studies import address_of
-from tuner.storage import changes, studies, trials
+from tuner.storage import changes, ranked, studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyRecord
 from tuner.storage.transactions import horizon
@@ -279,7 +279,7 @@ def deleted_event(study_id: int, name: str) -> DeletedEvent:
 
 
 def _study_event(connection: Connection, record: StudyRecord, moment: datetime) -> StudyEvent:
-    best = trials.best(connection, record.id, record.directions[0]) if len(record.directions) == 1 else None
+    best = ranked.best_of(connection, record)
     return StudyEvent(
         name=record.name,
         address=address_of(record.id, record.name),

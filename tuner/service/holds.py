@@ -12,7 +12,7 @@ from functools import partial
 from tuner.errors import LeaseLost
 from tuner.service.leases import Release, give_back
 from tuner.service.open_study import OpenStudy, open_study
-from tuner.storage import studies, trials
+from tuner.storage import leases, studies, trials
 from tuner.storage.database import Connection, Database, now
 
 
@@ -35,7 +35,7 @@ def let_go(study: OpenStudy) -> None:
     """End the hold; trials that are still followed under it wait again, not charged a lost lease."""
     holder = study.record.holder
     if holder is not None:
-        followed = trials.held(study.connection, study.record.id, holder)
+        followed = leases.held(study.connection, study.record.id, holder)
         give_back(study, [Release(record.number, record.attempt) for record in followed])
         trials.change_many(study.connection, [{"id": record.id, "reserved_evaluations": 0} for record in followed])
         study.add(reserved_evaluations=-sum(record.reserved_evaluations for record in followed))

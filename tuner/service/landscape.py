@@ -26,7 +26,7 @@ from tuner.descent import RULES, Method, Row
 from tuner.errors import ExternalStudy, InvalidInput, NoResult
 from tuner.objectives import Array, KnownCurvature, KnownMinimum, Objective
 from tuner.service.open_study import definition_of
-from tuner.storage import studies, trials
+from tuner.storage import ranked, studies, trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
@@ -150,7 +150,7 @@ def telling_trials(database: Database, name: str) -> list[int]:
 
     def work(connection: Connection) -> list[int]:
         study, _ = _registered(connection, name)
-        best = trials.best(connection, study.id, study.directions[0]) if len(study.directions) == 1 else None
+        best = ranked.best_of(connection, study)
         first = trials.page(connection, study.id, states=None, updated_after=None, after=None, size=FIRST_TRIALS)
         found = [one for one in first if one.steps_run and {"learning_rate", "steps"} <= one.parameters.keys()]
         found.sort(key=lambda one: float(one.parameters["learning_rate"]))
@@ -277,7 +277,7 @@ def _chosen(
 ) -> tuple[ObjectiveChoice, list[TrialRecord]]:
     study, choice = _registered(connection, name)
     if numbers is None:
-        best = trials.best(connection, study.id, study.directions[0]) if len(study.directions) == 1 else None
+        best = ranked.best_of(connection, study)
         if best is None:
             raise NoResult(f"study {study.name!r} has no best trial to look at: name some by trials=0,1")
         return choice, [best]

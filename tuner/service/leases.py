@@ -16,9 +16,10 @@ from typing import Any
 from tuner.errors import LeaseLost, StudyNotFound, TrialNotFound, TunerError
 from tuner.service import idempotency
 from tuner.service.open_study import OpenStudy, open_study
-from tuner.storage import studies, trials
+from tuner.storage import attempts, leases, studies, trials
 from tuner.storage.database import Connection, Database, now
-from tuner.storage.trials import MAX_LOST_LEASES, TrialRecord
+from tuner.storage.leases import MAX_LOST_LEASES
+from tuner.storage.trials import TrialRecord
 from tuner.trial import Trial
 
 MAX_LOST_HOLDS = MAX_LOST_LEASES
@@ -79,7 +80,7 @@ def give_back(study: OpenStudy, releases: Sequence[Release]) -> list[Trial | Tun
     trials.change_many(
         study.connection, [_returned(study, known[number]) | {"id": known[number].id} for number in given_back]
     )
-    trials.end_attempts(study.connection, [known[number] for number in given_back], "released", study.moment)
+    attempts.record_ends(study.connection, [known[number] for number in given_back], "released", study.moment)
     study.has_waiting = study.has_waiting or bool(given_back)
     study.add(spent_evaluations=sum(study.reported_evaluations(known[number]) for number in given_back))
     return answers
@@ -109,7 +110,7 @@ class _Due:
 def _due(connection: Connection) -> _Due:
     """Looking takes no lock, so an idle service writes nothing."""
     moment = now(connection)
-    due = set(trials.studies_with_expired(connection, moment)) | set(studies.with_lapsed_hold(connection, moment))
+    due = set(leases.studies_with_expired(connection, moment)) | set(studies.with_lapsed_hold(connection, moment))
     for study in studies.active_and_started(connection):
         if study.definition is not None and study.definition.budget.seconds is not None:
             due.add(study.id)
@@ -119,7 +120,7 @@ def _due(connection: Connection) -> _Due:
 def _sweep_study(connection: Connection, study_id: int) -> int:
     try:
         with open_study(connection, f"~{study_id}") as study:
-            lost = trials.expired(connection, study_id, study.moment)
+            lost = leases.expired(connection, study_id, study.moment)
             holder, held_until = study.record.holder, study.record.held_until
             if holder is not None and held_until is not None and held_until < study.moment:
                 lost += _lose_hold(study, holder)
@@ -133,7 +134,7 @@ def _sweep_study(connection: Connection, study_id: int) -> int:
 
 def _lose_hold(study: OpenStudy, holder: str) -> list[TrialRecord]:
     """End the hold of a study; the trials that are lost with it. Those that nobody descended at are given back."""
-    followed = trials.held(study.connection, study.record.id, holder)
+    followed = leases.held(study.connection, study.record.id, holder)
     lost = [record for record in followed if record.reserved_evaluations]
     give_back(study, [Release(record.number, record.attempt) for record in followed if not record.reserved_evaluations])
     study.change(holder=None, held_until=None)
@@ -164,7 +165,7 @@ def _requeue(study: OpenStudy, lost: Sequence[TrialRecord]) -> None:
                 "sequence": study.sequence,
             }
         )
-    trials.end_attempts(study.connection, lost, "lost", study.moment)
+    attempts.record_ends(study.connection, lost, "lost", study.moment)
     trials.change_many(study.connection, changes)
     given_up = sum(bool(change["quarantined"]) for change in changes)
     study.add(

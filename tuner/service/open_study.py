@@ -12,7 +12,7 @@ from typing import Any
 from tuner.definition import StudyDefinition
 from tuner.errors import ReadOnlyStudy
 from tuner.service import budget
-from tuner.storage import studies, trials
+from tuner.storage import leases, studies
 from tuner.storage.database import Connection
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
@@ -90,7 +90,7 @@ class OpenStudy:
         if self.record.state != "active":
             return
         reason = budget.exhausted(self.definition, self.record, self.moment)
-        if reason is not None and not trials.any_open(self.connection, self.record.id):
+        if reason is not None and not leases.any_open(self.connection, self.record.id):
             self.complete(reason)
 
     def complete(self, reason: str) -> None:

@@ -22,7 +22,7 @@ from tuner.errors import LeaseLost, TrialNotFound, TrialState, TunerError
 from tuner.service import training, verdicts
 from tuner.service.open_study import OpenStudy, open_study
 from tuner.service.pruning import Advance, judge
-from tuner.storage import curves, trials
+from tuner.storage import attempts, curves, leases, trials
 from tuner.storage.curves import Curve, CurveBlock
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
@@ -120,7 +120,7 @@ def _held(study: OpenStudy, record: TrialRecord | None, one: Report) -> TrialRec
 def _may_go_on(study: OpenStudy) -> bool:
     """Whether one more trial may run at once."""
     most = study.definition.budget.parallel_trials
-    return most is None or trials.count_running(study.connection, study.record.id) < most
+    return most is None or leases.count_running(study.connection, study.record.id) < most
 
 
 class _Progress:
@@ -264,7 +264,7 @@ def _write(study: OpenStudy, progress: Sequence[_Progress]) -> None:
             [row for row, one in zip(rows, progress, strict=True) if (one.verdict is not None) is judged],
         )
     taken_up = [one.record for one in progress if one.record.state == "waiting"]
-    trials.resume_attempts(study.connection, taken_up)
+    attempts.resume(study.connection, taken_up)
     study.add(
         spent_evaluations=sum(row["gradient_evaluations"] for row in rows)
         - sum(one.record.gradient_evaluations for one in progress)

@@ -21,7 +21,7 @@ from tuner.service.idempotency import Key
 from tuner.service.measuring import measure as measured_on
 from tuner.service.open_study import definition_of
 from tuner.service.paging import page_number
-from tuner.storage import measurements, studies, trials
+from tuner.storage import measurements, ranked, studies, trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.measurements import Measurement
 from tuner.storage.studies import StudyRecord
@@ -167,7 +167,7 @@ def measure(database: Database, name: str, effort: StabilityEffort, key: Key | N
         definition = definition_of(record)
         if definition.objective is None:
             raise ExternalStudy(f"study {name!r} has no registered objective: only who trains it can measure it")
-        best = trials.best(connection, record.id, record.directions[0])
+        best = ranked.best_of(connection, record)
         run = None if best is None else _BestRun(best.number, best.parameters, _steps(definition, best))
         return definition, run, budget.allowance(definition, record).evaluations
 

@@ -27,7 +27,7 @@ from tuner.service.open_study import definition_of, open_study
 from tuner.service.paging import page_number
 from tuner.service.range_tests import RangeTestPlan
 from tuner.service.resolution import check_budget, judge, resolve_request
-from tuner.storage import studies, trials
+from tuner.storage import ranked, studies, trials
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.studies import StudyOrder, StudyRecord
 from tuner.trial import Trial
@@ -347,7 +347,7 @@ def views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study]
     moment = now(connection)
     views = []
     for record in records:
-        best_trial = trials.best(connection, record.id, record.directions[0]) if len(record.directions) == 1 else None
+        best_trial = ranked.best_of(connection, record)
         views.append(
             Study(
                 name=record.name,

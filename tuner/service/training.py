@@ -15,7 +15,7 @@ from tuner.search import proposer_of
 from tuner.search.trajectory import Trained
 from tuner.search.trajectory.sampler import proposal_task
 from tuner.service.open_study import OpenStudy
-from tuner.storage import curves, trials
+from tuner.storage import curves, ranked, trials
 from tuner.storage.trials import TrialRecord
 
 LATEST, BEST, RUNNING = 200, 30, 128
@@ -70,7 +70,7 @@ def _read(study: OpenStudy, *, latest: int, best: int, also: Sequence[TrialRecor
         for part in (
             trials.latest_begun(study.connection, study_id, latest),
             trials.latest_begun(study.connection, study_id, RUNNING, only_running=True),
-            trials.best_told(study.connection, study_id, direction, best),
+            ranked.best_told(study.connection, study_id, direction, best),
             also,
         )
         for record in part

@@ -17,9 +17,9 @@ from tuner.service import gradient_check, holds
 from tuner.service.ask import Ask, lease_out
 from tuner.service.leases import sweep
 from tuner.service.open_study import OpenStudy, open_study
-from tuner.storage import studies, trials, workers
+from tuner.storage import leases, studies, workers
 from tuner.storage.database import Connection, Database, now
-from tuner.storage.trials import MAX_LOST_LEASES
+from tuner.storage.leases import MAX_LOST_LEASES
 from tuner.trial import Lease
 
 ALIVE_WITHIN = 15.0
@@ -165,7 +165,7 @@ def take_chosen(database: Database, name: str, *, worker: str, lease_seconds: fl
 
 
 def _batch(study: OpenStudy, worker: str, lease_seconds: float) -> list[Lease]:
-    waiting = trials.waiting(study.connection, study.record.id, size=1) if study.has_waiting else []
+    waiting = leases.waiting(study.connection, study.record.id, size=1) if study.has_waiting else []
     in_danger = any(record.lost_leases == MAX_LOST_LEASES - 1 for record in waiting)
     count = 1 if in_danger else study.definition.sampler.batch_size or CHOSEN_AT_ONCE
     [asked] = lease_out(study, [Ask(count, worker, lease_seconds)])
@@ -186,12 +186,12 @@ def lost(database: Database, pid: int) -> None:
 
 def _take_leases(connection: Connection, worker_id: str) -> None:
     held = studies.held_by(connection, worker_id)
-    for study_id in sorted({*trials.studies_of_worker(connection, worker_id), *held}):
+    for study_id in sorted({*leases.studies_of_worker(connection, worker_id), *held}):
         studies.get_by_id(connection, study_id, lock=True)
     moment = now(connection)
     for study_id in held:
         studies.extend_hold(connection, study_id, worker_id, moment)
-    trials.end_leases(connection, worker_id, moment)
+    leases.end_all(connection, worker_id, moment)
     workers.change(connection, worker_id, stopped_at=moment, study=None, trials=0)
 
 

@@ -35,7 +35,7 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy import Connection
 
 from tuner.errors import NotFound, StudyExists
-from tuner.storage import curves, migration, studies, trials
+from tuner.storage import curves, migration, ranked, studies, trials
 from tuner.storage.curves import CurveBlock
 from tuner.storage.database import Database, now
 from tuner.storage.frozen import STATE, frozen_trial, new_columns, value_columns
@@ -328,8 +328,8 @@ class TunerStorage(BaseStorage):
             unbeatable = {metric: encode_float(math.inf if direction == "maximize" else -math.inf)}
             best = None
             if study.definition is None:
-                best = trials.first_unranked(connection, study_id, values=unbeatable)
-            best = best or trials.best(connection, study_id, direction) or trials.first_unranked(connection, study_id)
+                best = ranked.first_unranked(connection, study_id, values=unbeatable)
+            best = best or ranked.best(connection, study_id, direction) or ranked.first_unranked(connection, study_id)
             if best is None:
                 raise ValueError("No trials are completed yet.")
             return _frozen(connection, best)

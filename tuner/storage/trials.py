@@ -1,11 +1,10 @@
 """Trial rows: reading and writing them, and nothing about what they mean.
 
-Each write of a leased trial names the attempt it belongs to, in the statement itself: a write of a lost lease changes
-no row, whoever else is writing.
+Apart from it stand who has a trial (`storage.leases`) and which is the best (`storage.ranked`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -14,11 +13,9 @@ from sqlalchemy import (
     Connection,
     Select,
     bindparam,
-    delete,
     func,
     insert,
     select,
-    tuple_,
     union_all,
     update,
 )
@@ -26,12 +23,8 @@ from sqlalchemy import (
 from tuner.errors import TrialNotFound
 from tuner.storage import bulk
 from tuner.storage.driver import Prepared, among
-from tuner.storage.tables import attempt as attempt_table
 from tuner.storage.tables import trial as table
 from tuner.trial import Outcome, Trial, TrialState, decode_float
-
-MAX_LOST_LEASES = 3
-"""A trial that lost its lease so often is quarantined: it probably kills its worker."""
 
 _DESCENTS_AT_ONCE = 50
 """Descents that are looked for in one statement."""
@@ -173,26 +166,6 @@ def _select_longest(count: int) -> CompoundSelect[Any]:
 
 
 @cache
-def _select_waiting(*, after: bool) -> Select[Any]:
-    order = (table.c.attempt == 0, table.c.lost_leases.desc(), table.c.number)
-    statement = _OF_STUDY.where(table.c.state == "waiting").order_by(*order)
-    if after:
-        statement = statement.where(table.c.attempt == 0, table.c.number > bindparam("after"))
-    return statement.limit(bindparam("size")).with_for_update()
-
-
-@cache
-def _select_best(direction: str) -> Select[Any]:
-    # Both columns in one direction: an index gives the rows in that order.
-    order = (table.c.objective_value, table.c.number)
-    return (
-        _OF_STUDY.where(table.c.state == "complete", table.c.objective_value.is_not(None), ~table.c.excluded)
-        .order_by(*(column.desc() if direction == "maximize" else column for column in order))
-        .limit(bindparam("size"))
-    )
-
-
-@cache
 def _select_latest(*, only_running: bool) -> Select[Any]:
     begun = table.c.state == "running" if only_running else table.c.attempt > 0
     return _OF_STUDY.where(begun, ~table.c.excluded).order_by(table.c.number.desc()).limit(bindparam("size"))
@@ -302,131 +275,10 @@ def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[s
     return {study_id: {str(state): count for state, count in states.items()} for study_id, states in result.items()}
 
 
-def count_running(connection: Connection, study_id: int) -> int:
-    """How many of a study's trials are running."""
-    statement = select(func.count()).where(table.c.study_id == study_id, table.c.state == "running")
-    return connection.execute(statement).scalar_one()
-
-
-def any_open(connection: Connection, study_id: int) -> bool:
-    """Whether a trial that was started is not finished: running, or waiting for its next attempt."""
-    begun = select(table.c.id).where(table.c.study_id == study_id)
-    running = begun.where(table.c.state == "running").limit(1)
-    requeued = begun.where(table.c.state == "waiting", table.c.attempt > 0).limit(1)
-    return connection.execute(running).first() is not None or connection.execute(requeued).first() is not None
-
-
-def waiting(connection: Connection, study_id: int, *, size: int, after: int | None = None) -> list[TrialRecord]:
-    """Up to ``size`` waiting trials: those begun before, the most often lost first, then those that never were.
-
-    With ``after``, only those of the latter whose number is greater.
-    """
-    values = {"of_study": study_id, "size": size} | ({} if after is None else {"after": after})
-    statement = _select_waiting(after=after is not None)
-    return [TrialRecord._make(row) for row in connection.execute(statement, values)]
-
-
-def best(connection: Connection, study_id: int, direction: str) -> TrialRecord | None:
-    """The complete trial of the best finite value that is not excluded; the earliest among equals."""
-    value = table.c.objective_value
-    statement = (
-        select(table)
-        .where(table.c.study_id == study_id, table.c.state == "complete", value.is_not(None), ~table.c.excluded)
-        .order_by(value.desc() if direction == "maximize" else value.asc(), table.c.number)
-        .limit(1)
-    )
-    row = connection.execute(statement).one_or_none()
-    return None if row is None else TrialRecord._make(row)
-
-
-def best_told(connection: Connection, study_id: int, direction: str, size: int) -> list[TrialRecord]:
-    """The complete trials of the best finite values that are not excluded, the best first."""
-    found = connection.execute(_select_best(direction), {"of_study": study_id, "size": size})
-    return [TrialRecord._make(row) for row in found]
-
-
 def latest_begun(connection: Connection, study_id: int, size: int, *, only_running: bool = False) -> list[TrialRecord]:
     """The trials of the greatest numbers that were ever begun and are not excluded, descending."""
     found = connection.execute(_select_latest(only_running=only_running), {"of_study": study_id, "size": size})
     return [TrialRecord._make(row) for row in found]
-
-
-def first_unranked(
-    connection: Connection, study_id: int, *, values: dict[str, float | str] | None = None
-) -> TrialRecord | None:
-    """The earliest complete trial that is not excluded and has no finite goal value; of those ``values``, if given."""
-    statement = (
-        select(table)
-        .where(
-            table.c.study_id == study_id,
-            table.c.state == "complete",
-            table.c.objective_value.is_(None),
-            ~table.c.excluded,
-        )
-        .order_by(table.c.number)
-        .limit(1)
-    )
-    if values is not None:
-        statement = statement.where(table.c["values"] == values)
-    row = connection.execute(statement).one_or_none()
-    return None if row is None else TrialRecord._make(row)
-
-
-def lease(
-    connection: Connection,
-    trial_ids: Sequence[int],
-    *,
-    worker: str | None,
-    seconds: float,
-    moment: datetime,
-    sequence: int,
-) -> list[TrialRecord]:
-    """Give waiting trials to a worker: running, the attempt counted up, nothing reported yet. By number."""
-    statement = (
-        update(table)
-        .where(table.c.id.in_(list(trial_ids)), table.c.state == "waiting")
-        .values(
-            state="running",
-            attempt=table.c.attempt + 1,
-            worker=worker,
-            lease_seconds=seconds,
-            lease_expires_at=moment + timedelta(seconds=seconds),
-            started_at=moment,
-            updated_at=moment,
-            sequence=sequence,
-            last_step=None,
-            best_value=None,
-            best_step=None,
-            stop_reason=None,
-            verdict=None,
-            evidence=None,
-            advice=None,
-        )
-        .returning(table)
-    )
-    leased = [TrialRecord._make(row) for row in connection.execute(statement)]
-    return sorted(leased, key=lambda record: record.number)
-
-
-def studies_of_worker(connection: Connection, worker: str) -> list[int]:
-    """The studies of which a worker holds trials, ascending."""
-    statement = select(table.c.study_id).where(table.c.state == "running", table.c.worker == worker).distinct()
-    return sorted(connection.scalars(statement))
-
-
-def end_leases(connection: Connection, worker: str, moment: datetime) -> None:
-    """Let the leases of a worker be over from this moment on. The caller holds its studies."""
-    leased = (table.c.state == "running", table.c.worker == worker, table.c.lease_expires_at.is_not(None))
-    connection.execute(update(table).where(*leased).values(lease_expires_at=moment))
-
-
-def held(connection: Connection, study_id: int, worker: str) -> list[TrialRecord]:
-    """A study's running trials whose lease is the hold that this worker has, or had, of the study; by number."""
-    running = _OF_STUDY.where(table.c.state == "running", table.c.worker == worker, table.c.lease_expires_at.is_(None))
-    return [
-        TrialRecord._make(row)
-        for row in connection.execute(running.order_by(table.c.number).with_for_update(), {"of_study": study_id})
-    ]
 
 
 def change(connection: Connection, trial_id: int, **columns: Any) -> None:
@@ -437,45 +289,3 @@ def change(connection: Connection, trial_id: int, **columns: Any) -> None:
 def change_many(connection: Connection, changes: Sequence[dict[str, Any]]) -> None:
     """Set the same columns of several trials in one statement; each change names its trial by ``id``."""
     bulk.update(connection, table, changes, by=("id",))
-
-
-def studies_with_expired(connection: Connection, moment: datetime) -> list[int]:
-    """The studies that have a running trial whose lease is over."""
-    statement = select(table.c.study_id).where(table.c.state == "running", table.c.lease_expires_at < moment).distinct()
-    return list(connection.scalars(statement))
-
-
-def expired(connection: Connection, study_id: int, moment: datetime) -> list[TrialRecord]:
-    """A study's running trials whose lease is over, locked. Trials without a lease (an Optuna program's) never are."""
-    statement = (
-        select(table)
-        .where(table.c.study_id == study_id, table.c.state == "running", table.c.lease_expires_at < moment)
-        .order_by(table.c.number)
-        .with_for_update()
-    )
-    return [TrialRecord._make(row) for row in connection.execute(statement)]
-
-
-def end_attempts(connection: Connection, records: Sequence[TrialRecord], end: str, moment: datetime) -> None:
-    """Record attempts that ended without a result: ``lost`` or ``released``."""
-    rows = [
-        {
-            "trial_id": record.id,
-            "attempt": record.attempt,
-            "worker": record.worker,
-            "started_at": record.started_at,
-            "ended_at": moment,
-            "end": end,
-        }
-        for record in records
-    ]
-    bulk.insert(connection, attempt_table, rows)
-
-
-def resume_attempts(connection: Connection, records: Sequence[TrialRecord]) -> None:
-    """Take back that attempts have ended: they have not."""
-    if records:
-        pairs = [(record.id, record.attempt) for record in records]
-        connection.execute(
-            delete(attempt_table).where(tuple_(attempt_table.c.trial_id, attempt_table.c.attempt).in_(pairs))
-        )

@@ -24,7 +24,7 @@ from tuner.search.trajectory.sampler import task_of
 from tuner.service import search as stored
 from tuner.service.search import Granted, Measured, Progress, Standing, Step, Wanted
 from tuner.service.tell import Ending
-from tuner.storage.trials import MAX_LOST_LEASES
+from tuner.storage.leases import MAX_LOST_LEASES
 from tuner.trial import encode_float
 from tuner.worker import pace
 from tuner.worker.legs import Leg, Reports, number_of
