@@ -1,4 +1,4 @@
-"""Rows that the tests of the records start from."""
+"""Rows that the tests of the records start from, and what has become of them."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,3 +23,13 @@ def add_trials(database: Database, study_id: int, count: int, first: int = 0, **
     row |= {"created_at": MOMENT, "updated_at": MOMENT} | columns
     rows = [row | {"number": number} for number in range(first, first + count)]
     return database.write(lambda connection: trials.create(connection, rows))
+
+
+def stored_study(database: Database, study_id: int) -> StudyRecord:
+    """A study's row as it is now."""
+    return database.read(lambda connection: studies.get_by_id(connection, study_id))
+
+
+def stored_trial(database: Database, trial_id: int) -> TrialRecord:
+    """A trial's row as it is now."""
+    return database.read(lambda connection: trials.get_by_id(connection, trial_id))

@@ -28,11 +28,6 @@ def _quiet() -> Iterator[None]:
     optuna.logging.set_verbosity(before)
 
 
-@pytest.fixture
-def storage(database: Database) -> TunerStorage:
-    return TunerStorage(database)
-
-
 def valley(trial: optuna.Trial) -> float:
     x = trial.suggest_float("x", -5.0, 5.0)
     rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
