@@ -13,7 +13,7 @@ from optuna.trial import TrialState, create_trial
 from sqlalchemy import Connection, event, func, select
 
 from tests.storage.rows import MOMENT, add_trials, stored_study, stored_trial
-from tuner.storage import TunerStorage, curves, trials
+from tuner.storage import TunerStorage, curves, studies, trials
 from tuner.storage.curves import FULL_BLOCK, CurveBlock
 from tuner.storage.database import Database
 from tuner.storage.tables import curve_block
@@ -206,6 +206,7 @@ def test_many_trials_are_read_in_portions(database: Database, storage: TunerStor
     def finish(connection: Connection) -> None:
         changes = [{"id": trial.id, "state": "complete", "values": {"value": 1.0}} for trial in made]
         trials.change_many(connection, changes)
+        studies.increase(connection, theirs, next_number=2500)
 
     database.write(finish)
     assert storage.get_n_trials(theirs, TrialState.COMPLETE) == 2500

@@ -1,15 +1,16 @@
 """Trial rows, on both databases."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from tests.storage.rows import MOMENT, add_study, add_trials
+from tests.storage.rows import MOMENT, add_study, add_trials, stored_study
 from tuner.errors import TrialNotFound
-from tuner.storage import trials
+from tuner.storage import studies, trials
 from tuner.storage.database import Database
 from tuner.trial import TrialState
 
@@ -76,13 +77,16 @@ def test_pages_go_by_number(database: Database, study_id: int) -> None:
 
 def test_counts_name_every_state(database: Database, study_id: int) -> None:
     empty = add_study(database, "empty").id
-    add_trials(database, study_id, 2)
-    add_trials(database, study_id, 1, first=2, state="failed")
-    nothing = dict.fromkeys(["waiting", "running", "complete", "failed", "pruned"], 0)
-    assert database.read(lambda connection: trials.counts(connection, [study_id, empty])) == {
-        study_id: nothing | {"waiting": 2, "failed": 1},
-        empty: nothing,
-    }
+    expected = {"waiting": 2, "running": 1, "complete": 4, "failed": 1, "pruned": 3}
+    for state, count in expected.items():
+        first = stored_study(database, study_id).next_number
+        add_trials(database, study_id, count, first=first, state=state)
+        database.write(partial(studies.increase, study_id=study_id, next_number=count))
+
+    def counted(connection: Connection) -> dict[int, dict[str, int]]:
+        return trials.counts(connection, studies.get_many(connection, [study_id, empty]))
+
+    assert database.read(counted) == {study_id: expected, empty: dict.fromkeys(expected, 0)}
 
 
 def test_many_trials_are_changed_in_one_statement(database: Database, study_id: int) -> None:

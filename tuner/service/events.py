@@ -287,7 +287,7 @@ def _study_event(connection: Connection, record: StudyRecord, moment: datetime) 
         version=record.version,
         state=record.state,
         state_reason=record.state_reason,
-        trials=trials.counts(connection, [record.id])[record.id],
+        trials=trials.counts(connection, [record])[record.id],
         spent=budget.spent(record, moment),
         best=None if best is None else BestSoFar(number=best.number, value=best.objective_value),
     )

@@ -122,7 +122,7 @@ def create(database: Database, request: StudyDefinition | StudyRequest, key: Key
                 moment=now(connection),
             )
         except StudyExists:
-            record = studies.get(connection, resolved.name)
+            record = studies.get(connection, resolved.name, lock=True)
             _require_same(record, resolved)
             return views(connection, [record])[0], False
         if found is not None:
@@ -343,7 +343,7 @@ def address_of(study_id: int, name: str) -> str:
 
 def views(connection: Connection, records: Sequence[StudyRecord]) -> list[Study]:
     """Studies as they are read."""
-    counts = trials.counts(connection, [record.id for record in records])
+    counts = trials.counts(connection, records)
     moment = now(connection)
     views = []
     for record in records:

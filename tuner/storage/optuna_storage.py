@@ -309,8 +309,7 @@ class TunerStorage(BaseStorage):
         states = (state,) if isinstance(state, OptunaState) else state
 
         def work(connection: Connection) -> int:
-            studies.get_by_id(connection, study_id)
-            counts = trials.counts(connection, [study_id])[study_id]
+            counts = trials.counts(connection, [studies.get_by_id(connection, study_id)])[study_id]
             return sum(counts[STATE[each]] for each in OptunaState if states is None or each in states)
 
         return self._read(work)

@@ -16,8 +16,8 @@ One set of tables serves the service and, through ``TunerStorage``, any Optuna p
     tuner_token         one row an API token: who may do what, and until when; never the token itself
     tuner_session       one row a browser that has signed in with a token
 
-Spending is kept on the study's row, because an ask must not count trials; everything else that can be derived from
-trials (counts by state, the best) is derived, over an index.
+Spending, and how many trials there are, is kept on the study's row, because an ask must not count trials; everything
+else that can be derived from trials (counts by state, the best) is derived, over an index.
 """
 
 import json

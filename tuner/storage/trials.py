@@ -23,6 +23,7 @@ from sqlalchemy import (
 from tuner.errors import TrialNotFound
 from tuner.storage import bulk
 from tuner.storage.driver import Prepared, among
+from tuner.storage.studies import StudyRecord
 from tuner.storage.tables import trial as table
 from tuner.trial import Outcome, Trial, TrialState, decode_float
 
@@ -136,6 +137,17 @@ _SELECT_DESCENTS = (
 )
 
 _ONE = Prepared(lambda _: _OF_STUDY.where(table.c.number == bindparam("number")))
+
+
+_COUNT_UNLESS_COMPLETE = (
+    select(table.c.study_id, table.c.state, func.count())
+    .where(
+        table.c.study_id.in_(bindparam("ids", expanding=True)),
+        # Each named, so that the index leads to them.
+        table.c.state.in_([str(state) for state in TrialState if state != TrialState.COMPLETE]),
+    )
+    .group_by(table.c.study_id, table.c.state)
+)
 
 
 @cache
@@ -262,17 +274,18 @@ def latest_update(connection: Connection, study_id: int) -> datetime | None:
     return connection.execute(statement.order_by(table.c.sequence.desc()).limit(1)).scalar_one_or_none()
 
 
-def counts(connection: Connection, study_ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    """Trials by state: study id → state → how many; every state is there."""
-    result = {study_id: dict.fromkeys(TrialState, 0) for study_id in study_ids}
-    statement = (
-        select(table.c.study_id, table.c.state, func.count())
-        .where(table.c.study_id.in_(list(study_ids)))
-        .group_by(table.c.study_id, table.c.state)
-    )
-    for study_id, state, count in connection.execute(statement):
-        result[study_id][TrialState(state)] = count
-    return {study_id: {str(state): count for state, count in states.items()} for study_id, states in result.items()}
+def counts(connection: Connection, studies: Sequence[StudyRecord]) -> dict[int, dict[str, int]]:
+    """Trials by state: study id → state → how many; every state is there.
+
+    The studies' rows must be of this transaction's snapshot, or held by it. Complete trials, most of a large study's,
+    are not counted: they are those that are in no other state.
+    """
+    result = {study.id: dict.fromkeys(map(str, TrialState), 0) for study in studies}
+    for study_id, state, count in connection.execute(_COUNT_UNLESS_COMPLETE, {"ids": list(result)}):
+        result[study_id][state] = count
+    for study in studies:
+        result[study.id]["complete"] = study.next_number - sum(result[study.id].values())
+    return result
 
 
 def latest_begun(connection: Connection, study_id: int, size: int, *, only_running: bool = False) -> list[TrialRecord]:
