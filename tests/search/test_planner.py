@@ -130,6 +130,21 @@ def test_the_tutorial_problem_is_solved_within_a_hundred_gradient_evaluations() 
     assert found.cost(1.05 * float(np.mean(np.square(residual)))) < 100
 
 
+@pytest.mark.parametrize(("name", "settings"), [("line_fit", {"seed": 5}), ("quadratic", {"condition_number": 1000.0})])
+def test_with_one_step_count_the_answer_costs_less_than_two_runs(name: str, settings: dict[str, Any]) -> None:
+    """Long before a run has an answer it shows how it does beside the others."""
+    objective, steps = create(name, settings), 50
+    ends = [descent(objective, rate, steps)[[0, -1]] for rate in np.geomspace(1e-3, 3.0, 100)]
+    lowest = np.nanmin([end for _, end in ends])
+    target = lowest + 0.01 * (ends[0][0] - lowest)
+    asked, spent = task(fewest_steps=steps, most_steps=steps), 0
+    for part in carry_out(plan(asked), asked, objective):
+        spent += part.evaluations
+        if any(len(one.losses) > steps and one.losses[-1] <= target for one in part.trajectories):
+            break
+    assert spent < 2 * steps
+
+
 def test_the_search_does_not_depend_on_the_units_of_the_rate_or_the_loss() -> None:
     """Powers of two scale exactly: the same bits, with other exponents."""
     there = search(create("quadratic", {"curvature_scale": 1.0}), task(low=2.0**-14, high=16.0))
@@ -224,7 +239,9 @@ def test_steps_to_a_loss_counts_from_the_start() -> None:
 
 
 def test_the_best_is_that_of_a_step_count_that_counts() -> None:
-    assert followed([1.0, 2.0, 3.0, 2.5], fewest_steps=2).best == 2.5
+    one = followed([1.0, 2.0, 3.0, 2.5], fewest_steps=2)
+    assert (one.best, one.lowest) == (2.5, 2.0)
+    assert followed([1.0, 0.5], fewest_steps=2).best == math.inf
     assert followed([1.0, math.inf], exploded=True).best == math.inf
 
 

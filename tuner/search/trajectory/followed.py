@@ -45,6 +45,11 @@ class Followed:
         return float(self._losses[self._fewest :].min(initial=math.inf))
 
     @property
+    def lowest(self) -> float:
+        """As `best`, of all its steps: how low it has come, whether or not that is an answer."""
+        return float(self._losses[min(self._fewest, 1) :].min(initial=math.inf))
+
+    @property
     def best_step(self) -> int:
         """The step of the lowest loss, 0 and the fewest steps included."""
         return int(self._losses.argmin())

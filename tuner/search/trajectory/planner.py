@@ -116,6 +116,8 @@ class _Search:
                 yield from self._explore(SHARE * (self._spent - self._explored))
             leader = self._standing.better(leader)
             if horizon >= self._furthest:
+                # One that has just won may not have come to an answer.
+                yield from self._follow({leader: self._task.fewest_steps})
                 break
             horizon = min(2 * horizon, self._furthest)
         if self._standing.gained > 0:
@@ -215,7 +217,7 @@ class _Search:
         for steps in sorted(self._rungs, reverse=True):
             further = min(2 * steps, self._furthest)
             gone = self._rungs.get(further, [])
-            ranked = sorted(self._rungs[steps], key=lambda rate: self._followed[rate].best)
+            ranked = sorted(self._rungs[steps], key=lambda rate: self._followed[rate].lowest)
             for rate in ranked[: len(ranked) // 2]:
                 if steps < further and rate not in gone and rate not in but and not self._over(rate):
                     return rate, further

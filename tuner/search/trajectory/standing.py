@@ -54,24 +54,27 @@ class Challenge(Enum):
 class Standing:
     """The rates that are known, each as far as it was followed.
 
-    followed: by rate. start: the loss at x_0; NaN before anything is known. best: the lowest loss of all.
+    followed: by rate. start: the loss at x_0; NaN before anything is known. best: the lowest loss of all at a step
+    count that is an answer. lowest: at any step.
     """
 
     def __init__(self) -> None:
         self.followed: dict[float, Followed] = {}
         self.start = math.nan
         self.best = math.inf
+        self.lowest = math.inf
 
     def note(self, found: Followed) -> None:
         """What is now known of a rate."""
         self.followed[found.learning_rate] = found
         self.start = found.start
         self.best = min(self.best, found.best)
+        self.lowest = min(self.lowest, found.lowest)
 
     @property
     def gained(self) -> float:
         """How far below the start the search has come."""
-        return max(self.start - self.best, 0.0) if self.followed else 0.0
+        return max(self.start - self.lowest, 0.0) if self.followed else 0.0
 
     @property
     def ceiling(self) -> float:
@@ -90,15 +93,19 @@ class Standing:
         return self.roughness(found) <= ROUGH and found.best_step >= LASTING * found.steps
 
     def best_rate(self) -> float:
-        """The rate of the lowest loss."""
-        return min(self.followed, key=lambda rate: self.followed[rate].best)
+        """The rate of the best answer; of the lowest loss where there is none yet."""
+        return min(self.followed, key=self._worth)
 
     def better(self, leader: float) -> float:
         """The rate with the lowest loss, where it is not a stroke of luck; else the leader."""
         alive = [rate for rate, found in self.followed.items() if not found.exploded]
-        best = min(alive, key=lambda rate: self.followed[rate].best, default=leader)
+        best = min(alive, key=self._worth, default=leader)
         luck = self.followed[best].typical >= self.followed[leader].typical
-        return leader if luck or self.followed[best].best >= self.followed[leader].best else best
+        return leader if luck or self._worth(best) >= self._worth(leader) else best
+
+    def _worth(self, rate: float) -> tuple[float, float]:
+        found = self.followed[rate]
+        return found.best, found.lowest
 
     def enough(self, leader: float, rate: float) -> int:
         """Steps in which a challenger makes the leader's rate x steps, and a little more."""
@@ -128,7 +135,7 @@ class Standing:
         judged = found.steps >= JUDGEABLE
         if judged and not even_rough and self.roughness(found) > ROUGH:
             return Challenge.ROUGH
-        if found.best - slack <= led.best:
+        if found.lowest - slack <= led.lowest:
             return Challenge.WON
         if found.steps >= min(self.enough(leader, found.learning_rate), furthest):
             return Challenge.SHORT
@@ -159,7 +166,7 @@ class Standing:
 
 def is_behind(led: Followed, found: Followed, *, pace: float, slack: float = 0.0) -> bool:
     """Whether a rate needed more than 1 / pace times the leader's steps to get as low as it is."""
-    return led.steps_to(found.best - slack) < min(pace * found.steps, led.steps + 1)
+    return led.steps_to(found.lowest - slack) < min(pace * found.steps, led.steps + 1)
 
 
 def rate_above(leader: float, beaten: Collection[float], highest: float) -> float | None:
