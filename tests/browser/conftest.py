@@ -1,6 +1,7 @@
 """A real service with a real worker, and a page in a real browser in which nothing may go wrong."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from tests.browser.watch import Watch
 from tests.faults.service import Service, serving
 from tests.worker.running import BOWLS
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds to wait for what a page should show: busy machines are slow, and none of these tests is about speed."""
 
 expect.set_options(timeout=PATIENCE)
@@ -26,12 +27,23 @@ def chromium_path() -> str:
     return path
 
 
-# A module's, not the session's: while Playwright runs, its event loop is this thread's, and other tests need theirs.
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    """Chromium."""
-    with chromium.launched(chromium_path) as browser:
-        yield browser
+BROWSER = pytest.StashKey[Browser]()
+
+
+@pytest.fixture
+def browser(request: pytest.FixtureRequest, chromium_path: str) -> Browser:
+    """Chromium, as long as tests of this directory follow each other.
+
+    Not the session's: while Playwright runs, its event loop is this thread's, and other tests need theirs.
+    """
+    directory = request.node.getparent(pytest.Directory)
+    if BROWSER not in directory.stash:
+        running = ExitStack()
+        directory.stash[BROWSER] = running.enter_context(chromium.launched(chromium_path))
+        running.callback(directory.stash.__delitem__, BROWSER)
+        directory.addfinalizer(running.close)
+    browser: Browser = directory.stash[BROWSER]
+    return browser
 
 
 @pytest.fixture(scope="session")

@@ -54,15 +54,15 @@ def path(request: pytest.FixtureRequest, filled: None) -> str:
     return address
 
 
-def test_everybody_can_use_it(page: Page, path: str) -> None:
-    visit(page, path)
-    assert accessibility.violations(page) == []
-
-
-def test_it_fits_a_phone(page: Page, path: str) -> None:
+def test_it_fits_a_phone_and_everybody_can_use_it(page: Page, path: str) -> None:
     page.set_viewport_size({"width": 375, "height": 740})
-    visit(page, path)
+    page.goto(path)
+    look_at_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+    page.set_viewport_size({"width": 1280, "height": 800})
+    look_at_all(page)
+    assert accessibility.violations(page) == []
 
 
 def test_no_script_stands_in_it(api: httpx.Client, path: str) -> None:
@@ -90,9 +90,8 @@ class Scripts(HTMLParser):
         self.written += [value for value in given.values() if value and value.strip().lower().startswith("javascript:")]
 
 
-def visit(page: Page, path: str) -> None:
-    """Open a page, and wait until all that it shows is there."""
-    page.goto(path)
+def look_at_all(page: Page) -> None:
+    """Wait until all that the page shows is there."""
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     charts.bring_all(page)
     page.evaluate("scrollTo(0, 0)")
