@@ -11,6 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# A process of Tuner starts in two thirds of the time where what it is compiled to is kept; tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run test test-faults check image-test format bench bench-search lock openapi pictures screenshots clean
 
 help:  ## list the targets
