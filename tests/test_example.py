@@ -53,7 +53,7 @@ def test_it_keeps_serving_until_interrupted(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port}/v1/studies?state=completed"
         while time.monotonic() < deadline:
             try:
-                if len(httpx.get(url).json()["studies"]) == 3:
+                if len(httpx.get(url, timeout=30).json()["studies"]) == 3:
                     break
             except httpx.TransportError:
                 pass

@@ -319,6 +319,6 @@ def test_a_process_that_is_about_to_stop_ends_its_streams(
     with following(url(client, f"{STUDY}/events")) as reader, following(url(client, "/v1/events")) as other:
         reader.wait_for(1)
         served[0].state.service.draining.set()
-        eventually(lambda: reader.ended and other.ended, within=2)
+        eventually(lambda: reader.ended and other.ended)
         refused = client.get("/v1/events")
         assert (refused.status_code, problem(refused)["code"]) == (503, "draining")

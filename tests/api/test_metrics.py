@@ -91,12 +91,12 @@ def test_a_line_says_what_it_is_about(form: str) -> None:
 
 def test_refusals_are_logged_with_what_they_are_about_and_all_processes_are_counted_together(tmp_path: Path) -> None:
     flags = ["--processes", "2", "--workers", "0", "--log-level", "info", "--log-format", "json"]
-    with service(tmp_path, *flags) as (url, process), httpx.Client(base_url=url) as client:
+    with service(tmp_path, *flags) as (url, process), httpx.Client(base_url=url, timeout=60) as client:
         for _ in range(40):
             # A connection each, so that both processes get some.
-            httpx.get(f"{url}/v1/studies/a/trials/7")
+            httpx.get(f"{url}/v1/studies/a/trials/7", timeout=60)
         route = {"method": "GET", "route": "/v1/studies/{study}/trials/{number}", "status": "404"}
         counted = {of(numbers(client), "tuner_http_requests_total", **route) for _ in range(4)}
         assert counted == {40.0}
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0
+        assert process.wait(timeout=60) == 0

@@ -31,7 +31,7 @@ def token_of(service: Service, name: str, scope: str) -> str:
 
 def test_a_browser_signs_in_and_works(page: Page, watch: Watch, service: Service) -> None:
     token = token_of(service, "me", "write")
-    with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {token}"}) as api:
+    with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as api:
         name = create(api, external("guarded"))
 
         watch.expect("401")

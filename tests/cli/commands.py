@@ -21,7 +21,12 @@ TUNER = [sys.executable, "-m", "tuner"]
 def tuner(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run the command in a process of its own."""
     return subprocess.run(
-        [*TUNER, *arguments], capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=60
+        [*TUNER, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+        timeout=120,
     )
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
@@ -12,13 +12,13 @@ import pytest
 
 from tests.api.streams import following
 from tests.cli.commands import service, tuner
-from tests.worker.running import BOWLS, definition, eventually, fixed
+from tests.worker.running import BOWLS, SLACK, definition, eventually, fixed
 from tuner.service import workers
 from tuner.storage.database import Database
 
 
 def state_of(url: str, name: str) -> str:
-    state: str = httpx.get(f"{url}/v1/studies/{name}").raise_for_status().json()["state"]
+    state: str = httpx.get(f"{url}/v1/studies/{name}", timeout=30).raise_for_status().json()["state"]
     return state
 
 
@@ -26,20 +26,19 @@ def state_of(url: str, name: str) -> str:
 def test_a_study_over_http_from_definition_to_best(tmp_path: Path, flags: list[str]) -> None:
     with service(tmp_path, "--grace-seconds", "5", *flags) as (url, process):
         document = definition(budget={"trials": 30}).model_dump(mode="json")
-        assert httpx.post(f"{url}/v1/studies", json=document).status_code == 201
+        assert httpx.post(f"{url}/v1/studies", json=document, timeout=30).status_code == 201
         eventually(lambda: state_of(url, "line-fit") == "completed")
-        best = httpx.get(f"{url}/v1/studies/line-fit/best").raise_for_status().json()
+        best = httpx.get(f"{url}/v1/studies/line-fit/best", timeout=30).raise_for_status().json()
         assert best["values"]["loss"] < 1
-        [worker] = httpx.get(f"{url}/v1/workers").raise_for_status().json()["workers"]
+        [worker] = httpx.get(f"{url}/v1/workers", timeout=30).raise_for_status().json()["workers"]
         assert worker["alive"]
 
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
-        assert time.monotonic() - began < 5
-    database = Database(f"sqlite:///{tmp_path / 'tuner.db'}")
-    assert [worker.alive for worker in workers.listed(database)] == [False]
-    database.close()
+        assert process.wait(timeout=60) == 0
+        assert time.monotonic() - began < 5 + SLACK, "the grace period"
+    with closing(Database(f"sqlite:///{tmp_path / 'tuner.db'}")) as database:
+        assert [worker.alive for worker in workers.listed(database)] == [False]
 
 
 def test_readiness_turns_503_while_the_workers_drain(tmp_path: Path) -> None:
@@ -48,15 +47,15 @@ def test_readiness_turns_503_while_the_workers_drain(tmp_path: Path) -> None:
         slow = definition(
             "slow", "slow_bowl", settings=settings, search_space=fixed(0.01, 10_000), budget={"trials": 2}
         )
-        assert httpx.post(f"{url}/v1/studies", json=slow.model_dump(mode="json")).status_code == 201
-        eventually(lambda: httpx.get(f"{url}/v1/studies/slow").json()["trials"]["running"] == 2)
+        assert httpx.post(f"{url}/v1/studies", json=slow.model_dump(mode="json"), timeout=30).status_code == 201
+        eventually(lambda: httpx.get(f"{url}/v1/studies/slow", timeout=30).json()["trials"]["running"] == 2)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        eventually(lambda: httpx.get(f"{url}/readyz").status_code == 503, within=4)
+        eventually(lambda: httpx.get(f"{url}/readyz", timeout=30).status_code == 503, within=8)
         # Who is at work may still tell.
-        assert httpx.get(f"{url}/healthz").status_code == 200
-        assert process.wait(timeout=12) == 0
-        assert time.monotonic() - began < 8, "the grace period"
+        assert httpx.get(f"{url}/healthz", timeout=30).status_code == 200
+        assert process.wait(timeout=60) == 0
+        assert time.monotonic() - began < 8 + SLACK, "the grace period"
 
     shown = tuner("study", "show", "slow", "--database-url", f"sqlite:///{tmp_path / 'tuner.db'}").stdout
     assert "2 waiting" in shown
@@ -77,7 +76,8 @@ def test_a_worker_that_dies_is_replaced_while_the_service_goes_on(tmp_path: Path
     with service(tmp_path) as (url, process):
 
         def alive() -> list[int]:
-            return [each["pid"] for each in httpx.get(f"{url}/v1/workers").json()["workers"] if each["alive"]]
+            listed = httpx.get(f"{url}/v1/workers", timeout=30).json()["workers"]
+            return [each["pid"] for each in listed if each["alive"]]
 
         eventually(lambda: len(alive()) == 1)
         [first] = alive()
@@ -85,17 +85,15 @@ def test_a_worker_that_dies_is_replaced_while_the_service_goes_on(tmp_path: Path
         eventually(lambda: alive() not in ([], [first]))
         assert process.poll() is None
         process.terminate()
-        assert process.wait(timeout=12) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_workers_end_with_a_service_that_was_killed(tmp_path: Path) -> None:
-    with service(tmp_path) as (_, process):
-        database = Database(f"sqlite:///{tmp_path / 'tuner.db'}")
+    with service(tmp_path) as (_, process), closing(Database(f"sqlite:///{tmp_path / 'tuner.db'}")) as database:
         eventually(lambda: len(workers.listed(database)) == 1)
         process.kill()
         eventually(lambda: not workers.listed(database)[0].alive)
         assert workers.listed(database)[0].stopped_at is not None
-        database.close()
 
 
 def test_processes_that_answer_end_with_the_one_that_started_them(tmp_path: Path) -> None:
@@ -134,19 +132,19 @@ def test_a_process_that_was_killed_is_replaced_and_does_not_hold_up_the_end(tmp_
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: len(answering(process.pid) - {killed}) == 2)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize("flags", [[], ["--processes", "2"]])
 def test_open_event_streams_do_not_hold_up_the_end(tmp_path: Path, flags: list[str]) -> None:
     with service(tmp_path, "--workers", "0", "--grace-seconds", "10", *flags) as (url, process), ExitStack() as stack:
         document = definition(objective="line_fit").model_dump(mode="json")
-        assert httpx.post(f"{url}/v1/studies", json=document).status_code == 201
+        assert httpx.post(f"{url}/v1/studies", json=document, timeout=30).status_code == 201
         addresses = [f"{url}/v1/events", f"{url}/v1/studies/line-fit/events"] * 4
         readers = [stack.enter_context(following(address)) for address in addresses]
         eventually(lambda: all(reader.last_event_id for reader in readers))
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0
-        assert time.monotonic() - began < 10, "the grace period"
+        assert process.wait(timeout=60) == 0
+        assert time.monotonic() - began < 10 + SLACK, "the grace period"
         eventually(lambda: all(reader.ended for reader in readers))

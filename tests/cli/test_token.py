@@ -20,8 +20,8 @@ def test_a_token_from_the_command_opens_a_service_that_asks_for_one(
     assert token.startswith("tuner_")
     assert "not shown again" in made.stderr
     with service(tmp_path, "--authentication", "true", "--workers", "0") as (address, _):
-        assert httpx.get(f"{address}/v1/studies").status_code == 401
-        assert httpx.get(f"{address}/readyz").status_code == 200
+        assert httpx.get(f"{address}/v1/studies", timeout=30).status_code == 401
+        assert httpx.get(f"{address}/readyz", timeout=30).status_code == 200
         monkeypatch.setenv("TUNER_TOKEN", token)
         with Client(address) as client:
             study = client.study("mine", learning_rate=(1e-3, 1.0), steps=(1, 5), trials=2)
@@ -37,7 +37,7 @@ def test_a_token_from_the_command_opens_a_service_that_asks_for_one(
         headers = {"Authorization": f"Bearer {token}"}
         # A process remembers it for a few seconds; another request makes it look again after that.
         deadline = 100
-        while httpx.get(f"{address}/v1/studies", headers=headers).status_code == 200:
+        while httpx.get(f"{address}/v1/studies", headers=headers, timeout=30).status_code == 200:
             deadline -= 1
             assert deadline
             time.sleep(0.1)

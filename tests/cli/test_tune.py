@@ -162,7 +162,7 @@ def test_interrupted_it_stops_the_study_and_prints_the_best_so_far(database: Dat
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: bool(names_of(database)) and study_of(database, "slow-bowl").trials["complete"] > 0)
         process.send_signal(number)
-        out, err = process.communicate(timeout=12)
+        out, err = process.communicate(timeout=60)
     study = study_of(database, "slow-bowl")
 
     assert process.returncode == 130

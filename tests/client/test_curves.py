@@ -92,7 +92,7 @@ def test_a_late_report_of_a_lost_attempt_is_refused(client: Client, url: str) ->
     study = client.study("s", learning_rate=0.1, steps=10, sampler="random")
     [trial] = study.ask()
     # Behind this client's back, as if the lease had run out and another had taken the trial.
-    httpx.post(f"{url}/v1/studies/s/trials/0:release", json={"attempt": 1}).raise_for_status()
+    httpx.post(f"{url}/v1/studies/s/trials/0:release", json={"attempt": 1}, timeout=30).raise_for_status()
     [again] = study.ask()
     trial.report(1, loss=1.0)
     eventually(lambda: trial.should_stop)

@@ -90,7 +90,7 @@ def test_a_killed_trainers_trial_runs_again(sweeping_url: str) -> None:
         keeper = keeper_of(trainer.pid)
         trainer.kill()
         trainer.wait()
-        eventually(lambda: state_of(keeper) in {"X", "Z", ""}, within=5)
+        eventually(lambda: state_of(keeper) in {"X", "Z", ""})
         eventually(lambda: programs.trial(sweeping_url)["state"] == "waiting")
         [again] = client.study("s").ask()
         assert (again.number, again.attempt) == (0, 2)
@@ -114,7 +114,7 @@ def test_a_keeper_goes_though_a_child_of_the_trainer_lives_on(sweeping_url: str)
         try:
             keeper = keeper_of(trainer.pid)
             trainer.kill()
-            eventually(lambda: state_of(keeper) in {"X", "Z", ""}, within=5)
+            eventually(lambda: state_of(keeper) in {"X", "Z", ""})
             assert state_of(child) in {"S", "R"}
         finally:
             os.kill(child, signal.SIGKILL)
@@ -232,7 +232,7 @@ def test_a_renewal_that_fails_is_tried_again(sweeping_url: str) -> None:
         faults = [LOST_REQUEST, Fault(503), Fault(500)]
         proxy.plan = lambda method, path: faults.pop() if faults and path.endswith(":heartbeat") else None
         [trial] = study.ask()
-        eventually(lambda: len(proxy.calls(":heartbeat")) >= 4, within=20)
+        eventually(lambda: len(proxy.calls(":heartbeat")) >= 4)
         assert trial.tell(loss=1.0).attempt == 1
         beats = len(proxy.calls(":heartbeat"))
         time.sleep(3)

@@ -201,7 +201,7 @@ def test_a_lost_trial_does_not_end_with_a_second_exception(url: str) -> None:
     body = """
         import httpx
         for trial in study:
-            httpx.post(f"{sys.argv[1]}/v1/studies/s/trials/0:release", json={"attempt": 1})
+            httpx.post(f"{sys.argv[1]}/v1/studies/s/trials/0:release", json={"attempt": 1}, timeout=30)
             study.ask()
             trial.tell(loss=1.0)
         """

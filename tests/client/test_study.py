@@ -157,7 +157,7 @@ def test_a_paused_study_is_waited_for_and_a_stopped_one_is_over(
 ) -> None:
     monkeypatch.setattr("tuner.client.study.LOOK_AGAIN", 0.1)
     study = open_study(client, trials=2)
-    httpx.post(f"{url}/v1/studies/s:pause").raise_for_status()
+    httpx.post(f"{url}/v1/studies/s:pause", timeout=30).raise_for_status()
     ran: list[Trial] = []
 
     def run() -> None:
@@ -169,11 +169,11 @@ def test_a_paused_study_is_waited_for_and_a_stopped_one_is_over(
     runner.start()
     time.sleep(0.3)
     assert ran == []
-    httpx.post(f"{url}/v1/studies/s:resume").raise_for_status()
+    httpx.post(f"{url}/v1/studies/s:resume", timeout=30).raise_for_status()
     runner.join(30)
     assert len(ran) == 2
     other = open_study(client, "other")
-    httpx.post(f"{url}/v1/studies/other:stop").raise_for_status()
+    httpx.post(f"{url}/v1/studies/other:stop", timeout=30).raise_for_status()
     assert list(other) == []
 
 
@@ -224,7 +224,7 @@ def test_another_definition_is_refused_by_its_fields(client: Client, change: dic
 
 
 def test_a_study_that_the_service_runs_is_read_and_not_joined_as_ones_own(client: Client, url: str) -> None:
-    httpx.post(f"{url}/v1/studies", json=registered()).raise_for_status()
+    httpx.post(f"{url}/v1/studies", json=registered(), timeout=30).raise_for_status()
     assert client.study("line-fit").definition["objective"]["name"] == "line_fit"
     with pytest.raises(StudyExists, match="objective"):
         open_study(client, "line-fit")

@@ -29,7 +29,7 @@ def test_the_stack_serves_a_study_through_a_killed_worker_and_a_restarted_databa
         database = _up(services)
         api = services.start("api")
         until(lambda: services.healthy("api"))
-        assert httpx.get(f"{services.url}/v1/studies").status_code == 401, "tokens are asked for"
+        assert httpx.get(f"{services.url}/v1/studies", timeout=30).status_code == 401, "tokens are asked for"
         made = services.run("api", "token", "create", "--name", "me", "--scope", "admin")
         assert made.returncode == 0, made.stderr
         bearer = {"Authorization": f"Bearer {made.stdout.strip()}"}

@@ -67,14 +67,14 @@ class Service:
                 stderr=file,
                 start_new_session=True,
             )
-        eventually(self.is_ready, within=60)
+        eventually(self.is_ready, within=120)
 
     def is_ready(self) -> bool:
         """Whether it answers that it is."""
         assert self.process is not None
         assert self.process.poll() is None, f"the service has ended: {self.said}"
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=30).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -46,7 +46,7 @@ def reading(addresses: list[str]) -> Iterator[list[Reader]]:
     for reader in readers:
         reader.start()
     yield readers
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     for reader in readers:
         assert reader.ended.wait(max(0.0, deadline - time.monotonic())), "a stream goes on"
 

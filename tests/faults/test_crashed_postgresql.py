@@ -61,7 +61,7 @@ def test_nothing_acknowledged_is_lost_by_a_postgresql_that_crashes(database_dire
                     eventually(service.is_ready)
                 eventually(lambda: len(acknowledged(crew.logs)) >= (CRASHES + 1) * BETWEEN, within=60)
                 stop.set()
-                crew.finish(within=30)
+                crew.finish(within=60)
             eventually(lambda: study_of(database, "bowl").state == "completed", within=60)
             assert [found.id for found in workers.listed(database)] == [worker.id], "the worker outlived it"
         hold_what_was_acknowledged(database, crew.logs)

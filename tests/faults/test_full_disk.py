@@ -31,7 +31,10 @@ def test_a_full_disk_refuses_and_harms_nothing(database: Database, database_url:
     studies.create(database, external(budget={"trials": 10_000}))
     file = sqlite_path(database_url)
     assert file is not None
-    with serving(database_url, tmp_path, "--workers", "0") as service, httpx.Client(base_url=service.url) as client:
+    with (
+        serving(database_url, tmp_path, "--workers", "0") as service,
+        httpx.Client(base_url=service.url, timeout=60) as client,
+    ):
         told: list[int] = []
 
         def tell_one() -> int:
@@ -68,7 +71,7 @@ def test_a_full_disk_refuses_and_harms_nothing(database: Database, database_url:
             assert tell_one() == 200
         os.kill(service.pid, 15)
         assert service.process is not None
-        assert service.process.wait(timeout=30) == 0
+        assert service.process.wait(timeout=60) == 0
     with closing(sqlite_module().connect(file)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     complete = trials.page(database, "resnet", states=[TrialState.COMPLETE], page_size=1000).trials

@@ -106,7 +106,7 @@ def test_a_client_that_slept_while_another_took_over_changes_nothing(
         begun_anew_after(database, lost, lease, crew)
         before = everything(service)
         os.kill(process.pid, signal.SIGCONT)
-        crew.finish(within=30)
+        crew.finish(within=60)
         late = [line for line in read(crew.logs) if "late" in line]
         assert [line["late"] for line in late] == WRITES
         assert {(line["status"], line["code"]) for line in late} == {(409, "lease_lost")}
@@ -126,7 +126,7 @@ def test_a_client_that_slept_while_another_took_over_changes_nothing(
 def everything(service: Service) -> list[Any]:
     """What can be read of the study, its trial and the trial's curve."""
     found = [
-        httpx.get(f"{service.url}{path}").raise_for_status().json()
+        httpx.get(f"{service.url}{path}", timeout=60).raise_for_status().json()
         for path in ("/v1/studies/resnet", f"{TRIALS}/0", f"{TRIALS}/0/curve")
     ]
     # Seconds that went by are no change.

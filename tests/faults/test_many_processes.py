@@ -48,7 +48,7 @@ def test_2_api_processes_2_workers_and_4_clients_share_one_study(
         worker_process(database_url, *soon),
         worker_process(database_url, *soon),
     ):
-        eventually(lambda: len([worker for worker in workers.listed(database) if worker.alive]) == 2, within=30)
+        eventually(lambda: len([worker for worker in workers.listed(database) if worker.alive]) == 2)
         with running(tmp_path, 4, run_bowls, service.url, "bowl") as crew:
             crew.finish(within=LONGEST)
             eventually(lambda: study_of(database, "bowl").state == "completed", within=60)
@@ -84,7 +84,7 @@ def test_api_processes_end_with_the_one_that_started_them(
         os.kill(service.pid, signal.SIGKILL)
         assert service.process is not None
         service.process.wait()
-        eventually(lambda: not group_lives(service.pid), within=10)
+        eventually(lambda: not group_lives(service.pid), within=30)
 
 
 def group_lives(leader: int) -> bool:

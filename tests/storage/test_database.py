@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,10 +64,11 @@ def test_an_sqlite_file_in_no_directory_is_an_error_of_ours(tmp_path: Path) -> N
 
 def test_a_file_that_is_no_database_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_text("no database, " * 500)
-    database = Database(f"sqlite:///{tmp_path / 'notes.db'}")
-    with pytest.raises(DatabaseUnavailable, match="not a database"):
+    with (
+        closing(Database(f"sqlite:///{tmp_path / 'notes.db'}")) as database,
+        pytest.raises(DatabaseUnavailable, match="not a database"),
+    ):
         database.read(now)
-    database.close()
 
 
 def test_the_database_s_clock_is_aware_and_right(database: Database) -> None:
@@ -167,7 +169,7 @@ def test_a_writer_waits_for_the_lock_that_another_holds(database: Database, lock
 def test_writers_that_read_first_queue_up_and_none_is_turned_back(database: Database) -> None:
     database.write(create_table)
     database.write(lambda connection: connection.execute(text("INSERT INTO numbers VALUES (0)")))
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=60)
     tries: list[int] = []
 
     def count_up(connection: Connection) -> None:
@@ -216,11 +218,10 @@ def test_a_locked_database_is_tried_again(
     database_url: str, lock: WriteLock, impatient: Callable[[Callable[[], None]], list[float]]
 ) -> None:
     pauses = impatient(lock.release)
-    database = Database(database_url)
-    database.write(create_table)
-    assert len(pauses) == 1
-    assert scalar(database, "SELECT count(*) FROM numbers") == 0
-    database.close()
+    with closing(Database(database_url)) as database:
+        database.write(create_table)
+        assert len(pauses) == 1
+        assert scalar(database, "SELECT count(*) FROM numbers") == 0
 
 
 @only_sqlite
@@ -228,12 +229,10 @@ def test_a_lock_without_end_is_an_error_of_ours(
     database_url: str, lock: WriteLock, impatient: Callable[[Callable[[], None]], list[float]]
 ) -> None:
     pauses = impatient(lambda: None)
-    database = Database(database_url)
-    with pytest.raises(DatabaseUnavailable, match="locked"):
+    with closing(Database(database_url)) as database, pytest.raises(DatabaseUnavailable, match="locked"):
         database.write(create_table)
     assert len(pauses) == database_module.ATTEMPTS - 1
     assert pauses[-1] > pauses[0]
-    database.close()
 
 
 @only_postgresql
@@ -243,7 +242,7 @@ def test_a_deadlock_is_resolved_without_the_writers_noticing(database: Database)
         connection.execute(text("INSERT INTO accounts VALUES (1, 0), (2, 0)"))
 
     database.write(prepare)
-    both_hold_one = threading.Barrier(2, timeout=10)
+    both_hold_one = threading.Barrier(2, timeout=60)
     tries = {1: 0, 2: 0}
 
     def transfer(first: int, second: int) -> None:
@@ -270,7 +269,6 @@ def test_a_deadlock_is_resolved_without_the_writers_noticing(database: Database)
 @only_postgresql
 def test_a_connection_that_the_server_closed_is_replaced(database: Database) -> None:
     pid = scalar(database, "SELECT pg_backend_pid()")
-    killer = Database(database.url)
-    killer.write(lambda connection: connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid}))
-    killer.close()
+    with closing(Database(database.url)) as killer:
+        killer.write(lambda connection: connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid}))
     assert scalar(database, "SELECT pg_backend_pid()") != pid

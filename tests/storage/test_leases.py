@@ -38,7 +38,7 @@ def test_a_lease_is_given_once(database: Database, study_id: int) -> None:
 
 def test_of_many_that_lease_at_once_each_trial_goes_to_one(database: Database, study_id: int) -> None:
     ids = [trial.id for trial in add_trials(database, study_id, 20)]
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=60)
     leased: list[int] = []
 
     def lease(worker: str) -> None:

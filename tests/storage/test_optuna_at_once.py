@@ -12,7 +12,7 @@ from tuner.storage.database import Database
 
 
 def in_threads(count: int, work: Any) -> None:
-    together = threading.Barrier(count, timeout=10)
+    together = threading.Barrier(count, timeout=60)
 
     def run() -> None:
         together.wait()

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import Any, TypeVar
 
@@ -126,9 +127,8 @@ def test_what_is_remembered_is_what_is_read_anew_whatever_happens_in_between(
             database.write(partial(trials.change, trial_id=record.id, **columns))
         add_trials(database, study.id, 1, first=len(records), state="running", parameters={"x": draw.random()})
         database.write(lambda connection: studies.increase(connection, study.id, next_number=1))
-        anew = Database(database_url)
-        assert plain(looking(database, study, look)) == plain(looking(anew, study, look))
-        anew.close()
+        with closing(Database(database_url)) as anew:
+            assert plain(looking(database, study, look)) == plain(looking(anew, study, look))
 
 
 def test_an_excluded_trial_is_forgotten_with_the_version_it_belonged_to(database: Database) -> None:
