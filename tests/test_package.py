@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 def locked(file: str) -> dict[str, set[str]]:
     """What a lock file holds of each distribution: its version and its hashes, without the machines it is for."""
     entries = re.split(r"\n(?=\S)", (ROOT / file).read_text().strip())
-    found = {}
+    found: dict[str, set[str]] = {}
     for entry in entries:
         pin, *hashes = re.sub(r" ;[^\\]*", "", entry).replace("\\", " ").split()
         found.setdefault(pin.partition("==")[0], set()).update({pin, *hashes})

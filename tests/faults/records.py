@@ -42,9 +42,9 @@ def all_trials(database: Database, name: str = "resnet") -> list[Trial]:
             return found
 
 
-def acknowledged(logs: Sequence[Path]) -> list[dict[str, Any]]:
-    """The results that clients know to be taken."""
-    return [told for line in read(logs) for told in line.get("told", ()) if told["status"] == 200]
+def acknowledged(logs: Sequence[Path]) -> int:
+    """How many results clients know to be taken. Nothing is parsed: this is asked again and again while they work."""
+    return sum(path.read_bytes().count(b'"status": 200') for path in logs if path.exists())
 
 
 def hold_what_was_acknowledged(database: Database, logs: Sequence[Path]) -> None:

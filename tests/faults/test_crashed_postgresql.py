@@ -10,7 +10,7 @@ import psycopg
 from tests.faults.clients import event, running
 from tests.faults.postgresql import crashing_postgresql
 from tests.faults.records import acknowledged, all_trials, external, hold_what_was_acknowledged
-from tests.faults.scale import times
+from tests.faults.scale import LONGEST, times
 from tests.faults.service import serving
 from tests.faults.trainers import tell_on
 from tests.worker.running import BOWLS, definition, eventually, fixed, study_of
@@ -52,17 +52,17 @@ def test_nothing_acknowledged_is_lost_by_a_postgresql_that_crashes(database_dire
             with running(tmp_path, 8, tell_on, service.url, "resnet", stop) as crew:
                 for crash in range(1, CRASHES + 1):
                     goal = (crash - random.random() / 2) * BETWEEN
-                    eventually(lambda goal=goal: len(acknowledged(crew.logs)) >= goal, within=60)  # type: ignore[misc]
+                    eventually(lambda goal=goal: acknowledged(crew.logs) >= goal, within=LONGEST)  # type: ignore[misc]
                     server.crash()
                     away = httpx.get(f"{service.url}/v1/studies/resnet", timeout=60)
                     assert (away.status_code, away.json()["code"]) == (503, "database_unavailable")
                     server.start()
                     # Nobody tells the service.
                     eventually(service.is_ready)
-                eventually(lambda: len(acknowledged(crew.logs)) >= (CRASHES + 1) * BETWEEN, within=60)
+                eventually(lambda: acknowledged(crew.logs) >= (CRASHES + 1) * BETWEEN, within=LONGEST)
                 stop.set()
-                crew.finish(within=60)
-            eventually(lambda: study_of(database, "bowl").state == "completed", within=60)
+                crew.finish(within=LONGEST)
+            eventually(lambda: study_of(database, "bowl").state == "completed", within=LONGEST)
             assert [found.id for found in workers.listed(database)] == [worker.id], "the worker outlived it"
         hold_what_was_acknowledged(database, crew.logs)
         bowls = all_trials(database, "bowl")

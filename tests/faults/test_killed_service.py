@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.clients import event, running
 from tests.faults.records import acknowledged, external, hold_what_was_acknowledged
-from tests.faults.scale import times
+from tests.faults.scale import LONGEST, times
 from tests.faults.service import serving
 from tests.faults.trainers import tell_on
 from tests.worker.running import eventually
@@ -27,10 +27,10 @@ def test_nothing_acknowledged_is_lost_by_a_service_that_is_killed(
             for death in range(1, KILLED + 1):
                 # At a moment that nobody chose.
                 goal = (death - random.random() / 2) * TOLD / KILLED
-                eventually(lambda goal=goal: len(acknowledged(crew.logs)) >= goal, within=60)  # type: ignore[misc]
+                eventually(lambda goal=goal: acknowledged(crew.logs) >= goal, within=LONGEST)  # type: ignore[misc]
                 service.kill()
                 service.start()
-            eventually(lambda: len(acknowledged(crew.logs)) >= TOLD, within=60)
+            eventually(lambda: acknowledged(crew.logs) >= TOLD, within=LONGEST)
             stop.set()
-            crew.finish(within=60)
+            crew.finish(within=LONGEST)
         hold_what_was_acknowledged(database, crew.logs)

@@ -55,7 +55,7 @@ def test_it_ends_within_its_grace_period_and_nothing_is_lost(
                 eventually(lambda: all(reader.lines for reader in readers), within=60)
                 assert {reader.status for reader in readers} == {200}
                 eventually(lambda: study_of(database, "slow").trials["running"] == 2)
-                eventually(lambda: len(acknowledged(crew.logs)) >= 100)
+                eventually(lambda: acknowledged(crew.logs) >= 100)
                 assert not any(reader.ended.is_set() for reader in readers)
                 began = time.monotonic()
                 os.kill(service.pid, signal.SIGTERM)
@@ -69,9 +69,9 @@ def test_it_ends_within_its_grace_period_and_nothing_is_lost(
             [trial] = trials_of(database, "held")
             assert (trial.state, trial.attempt) == (TrialState.RUNNING, 1)
             assert_nobody_listens(service.url)
-            before = len(acknowledged(crew.logs))
+            before = acknowledged(crew.logs)
             service.start()
-            eventually(lambda: len(acknowledged(crew.logs)) >= before + 100)
+            eventually(lambda: acknowledged(crew.logs) >= before + 100)
             stop.set()
             crew.finish(within=60)
         with Client(service.url) as client:
