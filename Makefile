@@ -59,7 +59,7 @@ bench: $(READY)  ## measure the speed, print the table of benchmarks/README.md
 bench-search: $(READY)  ## measure the search beside Optuna's (ONLY=ours: ours alone, a minute; all of it: hours)
 	$(BIN)/python -m benchmarks.search $(if $(ONLY),--only $(ONLY))
 
-openapi: $(READY)  ## write the snapshot of the HTTP contract that a test compares
+openapi: $(READY)  ## write the HTTP contract, docs/openapi.json, which a test compares
 	$(BIN)/python -m tests.api.openapi_snapshot
 
 pictures: $(READY)  ## draw the pictures of the guides anew

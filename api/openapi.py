@@ -1,12 +1,14 @@
 """The OpenAPI document: the framework's, made to say what our errors really look like."""
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.access import OPEN
-from api.problems import MEDIA_TYPE, Problem
+from api.problems import Problem, described
 
 TAGS = [
     {"name": "studies", "description": "A study searches one objective under one budget."},
@@ -28,16 +30,15 @@ Errors are `application/problem+json` (RFC 9457), with a stable `code` and the f
 metrics that are not finite travel as the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. Times are UTC."""
 
 
-UNAUTHENTICATED = {
-    "description": "Unauthorized: `unauthenticated`, where the service asks for tokens",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
+BEFORE_ANY_ROUTE: Mapping[int, Sequence[str]] = {421: ["foreign_host"]}
+"""Whatever is asked may be refused so, by status."""
 
-FORBIDDEN = {
-    "description": "Forbidden: `out_of_scope`, `foreign_origin`",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+WITH_TOKENS: Mapping[int, Sequence[str]] = {
+    401: ["unauthenticated"],
+    403: ["out_of_scope", "foreign_origin"],
+    429: ["too_many_requests"],
 }
-"""Whatever is asked: the token does not go so far, or a page of another site wants to change something."""
+"""The same of whatever takes a token where the service asks for tokens; pages of other sites are refused anywhere."""
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -54,11 +55,12 @@ def document(app: FastAPI) -> dict[str, Any]:
         for path, operations in found["paths"].items():
             for operation in operations.values():
                 answers = operation["responses"]
-                if path not in OPEN:
-                    answers |= {"401": UNAUTHENTICATED, "403": FORBIDDEN}
-                    operation["security"] = [{"token": []}, {}]
                 if "HTTPValidationError" in str(answers.get("422")):
                     del answers["422"]
+                _add(answers, BEFORE_ANY_ROUTE)
+                if path not in OPEN:
+                    _add(answers, WITH_TOKENS)
+                    operation["security"] = [{"token": []}, {}]
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(problem.pop("$defs"))
         schemas["Problem"] = problem
@@ -66,3 +68,10 @@ def document(app: FastAPI) -> dict[str, Any]:
         found["components"]["schemas"] = dict(sorted(schemas.items()))
         app.openapi_schema = found
     return app.openapi_schema
+
+
+def _add(answers: dict[str, Any], refusals: Mapping[int, Sequence[str]]) -> None:
+    """Add codes to those that an operation documents itself."""
+    for status, codes in refusals.items():
+        known = answers.get(str(status), {}).get("description", "")
+        answers[str(status)] = described(*re.findall("`(.*?)`", known), *codes)

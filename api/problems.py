@@ -6,7 +6,7 @@ is stable and machine-readable, ``type`` is the address of a page that explains 
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -152,10 +152,13 @@ def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Respo
     return Response(json.dumps(problem.model_dump(), allow_nan=False), problem.status, headers, media_type=MEDIA_TYPE)
 
 
-def documented(*errors: type[TunerError], body: bool = False) -> dict[int | str, dict[str, Any]]:
+def documented(
+    *errors: type[TunerError], body: bool = False, refusals: Mapping[int, Sequence[str]] | None = None
+) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI ``responses`` of an operation that may raise these errors.
 
-    Any operation on the database may find it gone, and any may fail; ``body`` adds what can be wrong with a body.
+    Any operation on the database may find it gone, and any may fail; ``body`` adds what can be wrong with a body,
+    ``refusals`` the codes, by their status, that have no class.
     """
     codes: dict[int, list[str]] = {}
     raised: tuple[type[TunerError], ...] = (*errors, DatabaseUnavailable)
@@ -163,13 +166,17 @@ def documented(*errors: type[TunerError], body: bool = False) -> dict[int | str,
         codes.setdefault(status_of(kind), []).append(kind.code)
     for status in (400, 413, 415, 500) if body else (500,):
         codes.setdefault(status, []).append(CODES[status])
-    schema = {"$ref": "#/components/schemas/Problem"}
+    for status, further in (refusals or {}).items():
+        codes.setdefault(status, []).extend(further)
+    return {status: described(*codes[status]) for status in sorted(codes)}
+
+
+def described(*codes: str) -> dict[str, Any]:
+    """The OpenAPI response of a refusal with one of these codes."""
+    # Without the status's phrase, which is another one from Python 3.13 on.
     return {
-        status: {
-            "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes[status])}",
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
-        for status in sorted(codes)
+        "description": ", ".join(f"`{code}`" for code in codes),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 
 

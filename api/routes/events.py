@@ -36,6 +36,8 @@ Only = Annotated[
     Query(description="`study`: no trial is told, for whoever reads trials otherwise and wants to know when."),
 ]
 
+TOO_MANY = {429: ["too_many_streams"], 503: ["draining", "too_many_streams"]}
+
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
 }
@@ -46,7 +48,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     operation_id="follow_study",
     summary="Follow a study",
     response_class=Response,
-    responses={**STREAM, **documented(InvalidInput, StudyNotFound)},
+    responses={**STREAM, **documented(InvalidInput, StudyNotFound, refusals=TOO_MANY)},
 )
 async def follow_study(
     study: StudyAddress,
@@ -81,7 +83,7 @@ async def follow_study(
     operation_id="follow_studies",
     summary="Follow all studies",
     response_class=Response,
-    responses={**STREAM, **documented(InvalidInput)},
+    responses={**STREAM, **documented(InvalidInput, refusals=TOO_MANY)},
 )
 async def follow_studies(
     service: Serving, client: OfClient, header: LastEventId = None, query: LastEventIdInQuery = None

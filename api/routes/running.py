@@ -168,7 +168,9 @@ async def enqueue(study: StudyAddress, point: ChosenPoint, write: Writing) -> Re
     operation_id="ask_trials",
     summary="Ask for trials to run",
     response_model=Asked,
-    responses=documented(InvalidInput, KeyReused, StudyNotFound, ReadOnlyStudy, body=True),
+    responses=documented(
+        InvalidInput, KeyReused, StudyNotFound, ReadOnlyStudy, body=True, refusals={503: ["draining"]}
+    ),
 )
 async def ask(study: StudyAddress, write: Writing, request: AskRequest = ONE_TRIAL) -> Response:
     """Lease trials to run. None is an ordinary answer: the study's state says why, and when to ask again."""

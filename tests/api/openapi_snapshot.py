@@ -1,6 +1,7 @@
-"""The snapshot of the HTTP contract: ``python -m tests.api.openapi_snapshot`` writes it, a test compares it.
+"""The HTTP contract, as the guides have it: ``python -m tests.api.openapi_snapshot`` writes it, a test compares it.
 
-A change of the contract is thereby a line in a diff, for somebody to agree with.
+A change of the contract is thereby a line in a diff, for somebody to agree with; and who makes a client finds the
+contract without a running service.
 """
 
 import json
@@ -10,7 +11,7 @@ from typing import Any
 from api.app import create_app
 from tuner.settings import Settings
 
-PATH = Path(__file__).with_name("openapi.json")
+PATH = Path(__file__).parents[2] / "docs" / "openapi.json"
 
 
 def current() -> dict[str, Any]:
