@@ -1,4 +1,4 @@
-"""The pages of `docs` that show what the service says: the walk-through of HTTP, and the verdicts."""
+"""The pages of `docs` that show what the service says: the walk-through of HTTP, its reference, and the verdicts."""
 
 import csv
 import json
@@ -11,8 +11,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from api.access import needed
+from api.problems import kinds
 from docs.pictures import verdicts as pictures
 from docs.pictures.line_chart import draw
+from tests.api.openapi_snapshot import current
 from tests.cli.commands import service, strict_json
 
 PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
@@ -65,6 +68,26 @@ def test_every_command_of_the_walk_through_does_what_the_page_says(tmp_path: Pat
         "accuracy": {"steps": [2], "values": [0.31]},
         "loss": {"steps": [0, 1, 2], "values": [2.31, 1.9, 1.72]},
     }
+
+
+def test_the_reference_has_every_call_and_every_error() -> None:
+    calls = {
+        f"{method.upper()} {path}": (needed(method.upper(), path) or "", '"Idempotency-Key"' in json.dumps(operation))
+        for path, operations in current()["paths"].items()
+        for method, operation in operations.items()
+    }
+    rows = re.findall(r"^\| `([A-Z]+ /\S+)` \| .* \| (\w*) ?\| (?:(yes) )?\|$", PAGE.read_text(), flags=re.MULTILINE)
+    assert {call: (scope, key == "yes") for call, scope, key in rows} == calls
+    assert len(rows) == len(calls)
+
+    text = PAGE.read_text()
+    reference = text[text.index("## Every error") :]
+    said = re.findall(r"^\| `(\w+)` \| (\d+)[ ,]", reference, flags=re.MULTILINE)
+    unused = re.findall(r"`(\w+)`", reference[reference.index("A code that is not in the table") :])
+    assert {code: int(status) for code, status in said} == {
+        code: status for code, (status, _) in kinds().items() if code not in unused
+    }
+    assert {"error", "conflict"} <= set(unused)
 
 
 def test_the_page_of_verdicts_says_what_the_judge_says() -> None:
