@@ -1,4 +1,4 @@
-"""The pages of `docs` that show what the service says: the walk-through of HTTP, its reference, and the verdicts."""
+"""What the pages of `docs` say is so: HTTP and its reference, verdicts, objectives; and every link leads somewhere."""
 
 import csv
 import json
@@ -17,8 +17,11 @@ from docs.pictures import verdicts as pictures
 from docs.pictures.line_chart import draw
 from tests.api.openapi_snapshot import current
 from tests.cli.commands import service, strict_json
+from tuner.objectives import KnownMinimum, Stochastic, Validated, create, registered
+from tuner.objectives.datasets import TARGETS, load
 
-PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "http-api.md"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
 NEXT = "-- next block --"
 
@@ -46,7 +49,7 @@ def test_every_command_of_the_walk_through_does_what_the_page_says(tmp_path: Pat
     with service(tmp_path, "--workers", "0") as (url, _):
         script = f"echo; echo '{NEXT}'\n".join(["set -eu\n", *commands]).replace("http://127.0.0.1:8000", url)
         ran = subprocess.run(
-            ["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60
+            ["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=120
         )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     answers = iter(ran.stdout.split(NEXT)[1:])
@@ -103,3 +106,51 @@ def test_the_page_of_verdicts_says_what_the_judge_says() -> None:
         ElementTree.fromstring(pictures.svg(chart))
         assert f"](pictures/verdict-{name}.svg)" in page
         assert (PAGE.parent / "pictures" / f"verdict-{name}.svg").exists()
+
+
+def test_the_page_of_objectives_says_what_is_known_of_each() -> None:
+    page = (PAGE.parent / "objectives.md").read_text()
+    ours = [kind for kind in registered().values() if kind.factory.__module__.startswith("tuner.objectives.")]
+    known = {kind.name: create(kind.name, {}) for kind in ours}
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (\d+) \| (\S+|not known) \| (.*?) ?\|$", page, flags=re.MULTILINE)
+    assert {name: row for name, *row in rows} == {
+        kind.name: [
+            str(known[kind.name].dimension),
+            f"{one.minimum:.4g}" if isinstance(one := known[kind.name], KnownMinimum) else "not known",
+            ", ".join(f"`{setting}`" for setting in kind.settings.model_fields),
+        ]
+        for kind in ours
+    }
+    on_data = page[page.index("**On data.**") :]
+    learning = {name for name, one in known.items() if isinstance(one, Validated) and isinstance(one, Stochastic)}
+    assert {name for name in known if f"| `{name}` |" in on_data} == learning
+
+    shapes = {}
+    for name, targets in TARGETS.items():
+        split = load(name, min(targets), 0, 0.75)
+        samples = len(split.targets) + len(split.validation_targets)
+        shapes[name] = f"{samples} × {split.features.shape[1]}"
+    assert dict(re.findall(r"^\| `(\w+)` \| (\d+ × \d+) \|", page, flags=re.MULTILINE)) == shapes
+
+
+def anchors(page: str) -> set[str]:
+    """What a heading is called in a link to it."""
+    prose = re.sub(r"^```.*?^```$", "", page, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", prose, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_of_a_page_leads_somewhere() -> None:
+    pages = [
+        page for place in ("*.md", "docs/**/*.md", "examples/*.md", "benchmarks/*.md") for page in ROOT.glob(place)
+    ]
+    dead = []
+    for page in pages:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            address, _, anchor = link.partition("#")
+            if re.match("https?:", address):
+                continue
+            target = page.parent / address if address else page
+            if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+                dead.append(f"{page.relative_to(ROOT)}: {link}")
+    assert not dead

@@ -24,9 +24,3 @@ def test_every_picture_of_the_dashboard_is_there_and_small() -> None:
     taken = {path.stem: path.stat().st_size for path in FOLDER.glob("dashboard-*.png")}
     assert set(taken) == {picture.name for picture in dashboard.PICTURES}
     assert max(taken.values()) <= dashboard.LARGEST
-
-
-def test_every_picture_of_a_guide_is_there() -> None:
-    for guide in FOLDER.parent.glob("*.md"):
-        for part in guide.read_text().split("](pictures/")[1:]:
-            assert (FOLDER / part.partition(")")[0]).exists()

@@ -1,14 +1,29 @@
 """Users' own objectives, from a file, a module, an installed package."""
 
+import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.cli.commands import TUNER, strict_json
 from tuner.errors import InvalidInput
-from tuner.objectives import create, load_entry_points, load_module, loading, registered, registry
+from tuner.objectives import (
+    Stochastic,
+    create,
+    evaluate,
+    evaluate_sample,
+    load_entry_points,
+    load_module,
+    loading,
+    registered,
+    registry,
+)
 
 VALLEY = '''
 import numpy as np
@@ -104,3 +119,24 @@ def test_a_broken_entry_point_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "entry_points", lambda group: [entry("broken", "no_such_package:Valley")])
     with pytest.raises(InvalidInput, match=r"entry point 'broken' \(no_such_package:Valley\) cannot be loaded"):
         load_entry_points()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/objectives.md"])
+def test_the_file_of_a_guide_runs_as_the_guide_says(page: str, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / page).read_text()
+    [(program, name)] = re.findall(r"^```python\n(# (\w+\.py)\n.*?)^```$", guide, flags=re.DOTALL | re.MULTILINE)
+    (tmp_path / name).write_text(program)
+    [command] = re.findall(rf"^(?:\.venv/bin/)?tuner (tune .* --objectives {name} .*)$", guide, flags=re.MULTILINE)
+    ran = subprocess.run(
+        [*TUNER, *shlex.split(command), "--json"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert strict_json(ran.stdout)["trials"] == 30
+
+    [registered_name] = load_module(str(tmp_path / name))
+    objective = create(registered_name, {})
+    parameters = np.random.default_rng(0).normal(size=(3, objective.dimension))
+    if isinstance(objective, Stochastic):
+        sampled = evaluate_sample(objective, parameters, np.random.default_rng(0), 10_000)
+        for part, whole in zip(sampled, evaluate(objective, parameters), strict=True):
+            assert np.allclose(part, whole)
