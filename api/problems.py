@@ -191,7 +191,8 @@ def kinds() -> dict[str, tuple[int, str]]:
     pending: list[type[TunerError]] = [TunerError]
     while pending:
         kind = pending.pop()
-        pending += kind.__subclasses__()
+        # The client's own errors are loaded where a program has both; the service answers none of them.
+        pending += [below for below in kind.__subclasses__() if below.__module__ == TunerError.__module__]
         found[kind.code] = (status_of(kind), (kind.__doc__ or "").partition("\n")[0])
     return dict(sorted(found.items()))
 
