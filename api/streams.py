@@ -38,9 +38,9 @@ LOOK_EVERY = 0.5
 NOTICE_EVERY = 0.1
 """Seconds in which a process that is about to stop ends its streams."""
 
-HEARTBEAT = 15.0
-"""Seconds of silence after which a comment is sent, so that nobody between us takes the connection for dead."""
-
+HEARTBEAT = 5.0
+"""Seconds of silence after which a heartbeat is sent: nobody between us takes the connection for dead, and a reader who
+gets none for a while knows that it is. Pages wait for three of them (``static/live.js``)."""
 
 QUEUED = 32
 """Looks that a slow reader may lag behind."""

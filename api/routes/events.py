@@ -20,7 +20,8 @@ router = APIRouter(prefix="/v1", tags=["events"])
 RETRY = b"retry: 1000\n\n"
 """Milliseconds after which a reader whose connection was lost comes back."""
 
-HEARTBEAT = b": keep-alive\n\n"
+HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
+"""An event and no comment: a browser's script hears of no comment."""
 
 LastEventId = Annotated[
     str | None,
@@ -63,7 +64,8 @@ async def follow_study(
 
     `trial` says how a trial is (number, state, attempt, parameters, values, what it has reported), `study` how the
     study is (state, counts, spending, best), `deleted` that it is gone, and ends the stream. An event tells a state,
-    not an occurrence: what changes several times in between is told once, and a repetition does no harm.
+    not an occurrence: what changes several times in between is told once, and a repetition does no harm. After some
+    seconds without any, a `heartbeat` says no more than that the stream is alive.
 
     Without `Last-Event-ID` the stream begins from now, with a `study` event: read the trials after it. With it, all
     that has changed since is told first. Only the event that completes what was written at once carries an id.
@@ -91,7 +93,8 @@ async def follow_studies(
     """Which studies change, a few times a second, as server-sent events.
 
     `study` says how a study is (state, counts, spending, best): one that was created, or in which something changed.
-    `deleted` says that one is gone. An event tells a state, not an occurrence: a repetition does no harm.
+    `deleted` says that one is gone. An event tells a state, not an occurrence: a repetition does no harm. After some
+    seconds without any, a `heartbeat` says no more than that the stream is alive.
 
     Without `Last-Event-ID` the stream begins from now: list the studies once it is open. With it, each study that has
     changed since is told first, and each that was deleted within the last 30 days.

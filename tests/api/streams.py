@@ -28,7 +28,7 @@ class Reader:
     headers: httpx.Headers = field(default_factory=httpx.Headers)
     events: list[Event] = field(default_factory=list)
     last_event_id: str = ""
-    comments: int = 0
+    heartbeats: int = 0
     ended: bool = False
 
     def read(self, response: httpx.Response) -> None:
@@ -39,11 +39,11 @@ class Reader:
             value = value.removeprefix(" ")
             match name:
                 case "" if not line:
-                    if data:
+                    if kind == "heartbeat":
+                        self.heartbeats += 1
+                    elif data:
                         self.events.append(Event(kind, json.loads(data)))
                     kind, data = "", ""
-                case "":
-                    self.comments += 1
                 case "event":
                     kind = value
                 case "data":

@@ -269,7 +269,7 @@ def test_a_silent_stream_is_kept_alive(client: httpx.Client, streams: Streams, m
     monkeypatch.setattr(streams_module, "HEARTBEAT", 0.1)
     client.post("/v1/studies", json=external())
     with following(url(client, f"{STUDY}/events")) as reader, following(url(client, "/v1/events")) as other:
-        eventually(lambda: reader.comments >= 2 and other.comments >= 2)
+        eventually(lambda: reader.heartbeats >= 2 and other.heartbeats >= 2)
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

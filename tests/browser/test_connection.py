@@ -25,14 +25,22 @@ def test_a_lost_service_is_shown_and_found_again(page: Page, watch: Watch, servi
     assert_live(page, api, name)
 
 
-def test_a_service_that_was_held_up_is_followed_again(page: Page, service: Service, api: httpx.Client) -> None:
+def test_a_service_that_is_held_up_is_noticed_and_followed_again(
+    page: Page, service: Service, api: httpx.Client
+) -> None:
+    page.clock.install()
     name = create(api, external("held-up"))
     page.goto(f"/studies/{name}")
+    silent = page.get_by_role("status").filter(has_text="does not answer")
+    expect(page.get_by_role("main")).to_contain_text("0 of 100 trials")
+    # Its connections stay open, and nothing comes over them.
     os.kill(service.pid, signal.SIGSTOP)
     try:
-        page.wait_for_timeout(1500)
+        page.clock.fast_forward(20_000)
+        expect(silent).to_be_visible()
     finally:
         os.kill(service.pid, signal.SIGCONT)
+    expect(silent).to_have_count(0)
     assert_live(page, api, name)
 
 

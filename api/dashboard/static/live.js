@@ -1,13 +1,17 @@
 // Keeps a page up to date while trials run, without loading it again.
 //
 // The server says that something has changed (server-sent events); at most once a second the page's live regions are
-// fetched and those that differ are replaced, and everybody on the page is told by `tuner:change`. A lost connection is
-// shown, and found again by itself. Where nobody says what has changed (`data-every`, milliseconds), the page looks.
+// fetched and those that differ are replaced, and everybody on the page is told by `tuner:change`. A lost connection, or
+// one on which nothing comes any more, is shown, and found again by itself. Where nobody says what has changed
+// (`data-every`, milliseconds), the page looks.
 
 const { events, live, every } = document.body.dataset;
 const EVERY = 1000;
 const AGAIN = 2000;
+// A stream has a heartbeat every few seconds (api/streams.py). Several of them do not fail to come of a service at work.
+const QUIET = 15_000;
 const LOST = "The connection to the service is lost. Trying again …";
+const SILENT = "The service does not answer. Trying again …";
 
 let latest = null;
 let waiting = false;
@@ -35,10 +39,10 @@ let asked = 0;
 let shown = 0;
 
 /** Fetch the live regions, and put those that differ in the place of the old ones. */
-export async function renewed() {
+export async function renewed({ signal } = {}) {
   if (!live) return;
   const number = ++asked;
-  const response = await fetch(live);
+  const response = await fetch(live, { signal });
   if (!response.ok) return;
   const text = await response.text();
   // Of answers that overtake one another the later question's is the newer one.
@@ -55,22 +59,44 @@ export async function renewed() {
   }
 }
 
-/** Regions that come and go, as the rows of a table: those that are gone go, and new ones come where they belong. */
+/** Regions that come, go and change places, as the rows of a table: each stands in the end where it belongs. */
 function arrange(list, fresh) {
-  const regions = (parent) => new Map([...parent.children].map((child) => [child.dataset.region, child]));
+  const regions = (parent) =>
+    new Map([...parent.querySelectorAll(":scope > [data-region]")].map((each) => [each.dataset.region, each]));
   const [here, there] = [regions(list), regions(fresh)];
   for (const [name, region] of here) {
-    if (name && !there.has(name)) region.remove();
+    if (!there.has(name)) for (const each of whole(region)) each.remove();
   }
   let next = null;
   for (const [name, region] of [...there].reverse()) {
     if (here.has(name)) {
+      if (whole(here.get(name)).at(-1).nextElementSibling !== next) move(here.get(name), next);
       next = here.get(name);
     } else {
       sent.set(name, region.outerHTML);
       next = list.insertBefore(document.importNode(region, true), next);
     }
   }
+}
+
+/** A region of a list, with what a script has put below it: why something was refused. */
+function whole(region) {
+  const parts = [region];
+  while (parts.at(-1).nextElementSibling && !parts.at(-1).nextElementSibling.dataset.region) {
+    parts.push(parts.at(-1).nextElementSibling);
+  }
+  return parts;
+}
+
+/** Put a region before another, without taking it from under a pointer, or the focus from within it. */
+function move(region, next) {
+  if (region.parentElement.contains(pressed)) {
+    missed = true;
+    return;
+  }
+  const focused = region.contains(document.activeElement) ? document.activeElement : null;
+  for (const each of whole(region)) region.parentElement.insertBefore(each, next);
+  focused?.focus({ preventScroll: true });
 }
 
 /** What a pointer is held down on: were it replaced, the click would go nowhere. */
@@ -122,20 +148,43 @@ function say(text) {
 
 let lastId = "";
 let source = null;
+let silence = 0;
+
+/** Something has come of the service. One that then says nothing for long may still hold its connections open. */
+function heard() {
+  clearTimeout(silence);
+  silence = setTimeout(() => {
+    say(SILENT);
+    source.close();
+    follow();
+  }, QUIET);
+}
+
+function leave() {
+  clearTimeout(silence);
+  source.close();
+}
 
 function follow() {
   const url = new URL(events, location.href);
   const one = url.pathname !== "/v1/events";
   if (lastId) url.searchParams.set("last_event_id", lastId);
   source = new EventSource(url);
-  source.addEventListener("open", () => say(""));
+  heard();
+  source.addEventListener("open", () => {
+    heard();
+    say("");
+  });
+  source.addEventListener("heartbeat", heard);
   source.addEventListener("study", (event) => {
+    heard();
     lastId = event.lastEventId;
     changed(JSON.parse(event.data));
   });
   source.addEventListener("deleted", (event) => {
+    heard();
     if (one) {
-      source.close();
+      leave();
       say("This study has been deleted.");
       document.dispatchEvent(new CustomEvent("tuner:deleted"));
     } else {
@@ -144,16 +193,19 @@ function follow() {
     }
   });
   source.addEventListener("error", () => {
+    heard();
     say(LOST);
     // A browser tries again by itself, but for an answer that is no stream: a proxy's, of a service that restarts.
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, AGAIN);
+    if (source.readyState !== EventSource.CLOSED) return;
+    leave();
+    setTimeout(follow, AGAIN);
   });
 }
 
 /** Look now and then, where no events tell. */
 async function look() {
   if (!document.hidden) {
-    await renewed().then(() => say(""), () => say(LOST));
+    await renewed({ signal: AbortSignal.timeout(QUIET) }).then(() => say(""), () => say(LOST));
   }
   setTimeout(look, Number(every));
 }
@@ -161,7 +213,7 @@ async function look() {
 if (events) {
   follow();
   // A page that is left keeps no connection; one that is come back to reads up.
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", leave);
   addEventListener("pageshow", (event) => event.persisted && follow());
 } else if (every) {
   setTimeout(look, Number(every));
