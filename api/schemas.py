@@ -13,12 +13,13 @@ WorkerName = Annotated[str, StringConstraints(max_length=200), AfterValidator(wi
 Reason = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(without_nul)]
 
 
+GO_ON = "Where to go on: the `next_page_token` of the page before."
+
+
 class Paging(BaseModel):
     """Which page of a list. Query parameters are text, so types are not strict; names are."""
 
     model_config = ConfigDict(extra="forbid")
 
     page_size: Annotated[int, Field(ge=1, le=1000, description="How many at most.")] = 100
-    page_token: Annotated[
-        str | None, Field(max_length=20, description="Where to go on: the `next_page_token` of the page before.")
-    ] = None
+    page_token: Annotated[str | None, Field(max_length=20, description=GO_ON)] = None

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from api.body import JsonRoute
 from api.problems import documented
-from api.schemas import Paging
+from api.schemas import GO_ON, Paging
 from api.serving import OfDatabase, RequestKey, StudyAddress
 from tuner.definition import Budget, Study, StudyRequest
 from tuner.errors import (
@@ -25,8 +25,9 @@ from tuner.errors import (
     StudyState,
 )
 from tuner.service import studies
+from tuner.service.paging import LONGEST_TOKEN
 from tuner.service.studies import ValidStudy
-from tuner.storage.studies import StudyOrder
+from tuner.storage.study_list import StudyOrder
 from tuner.strict import Strict, Tag, Text, without_nul
 from tuner.trial import Trial
 
@@ -50,7 +51,15 @@ class StudyQuery(Paging):
         Annotated[str, AfterValidator(without_nul)] | None,
         Field(max_length=64, description="Only those that have this tag."),
     ] = None
-    sort: Annotated[StudyOrder, Field(description="In which order; a minus turns it round.")] = "-created"
+    sort: Annotated[
+        StudyOrder,
+        Field(
+            description="In which order; a minus turns it round. `best`: studies of one goal together, of each the "
+            "best value first. `progress`: by the share that is spent of that limit of the budget which is nearest. "
+            "Studies without a best value, or without a limit, come last either way."
+        ),
+    ] = "-created"
+    page_token: Annotated[str | None, Field(max_length=LONGEST_TOKEN, description=GO_ON)] = None
 
 
 class StudyList(BaseModel):

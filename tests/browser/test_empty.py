@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import accessibility
+from tests.browser.studies import create, external
 from tests.faults.service import Service, serving
 
 
@@ -20,6 +22,16 @@ def service(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_without_a_study_the_first_page_says_how_to_make_one(page: Page) -> None:
     page.goto("/")
     expect(page.get_by_role("main")).to_contain_text("tuner tune line_fit")
+
+
+def test_with_the_first_study_comes_what_finds_studies(page: Page, api: httpx.Client) -> None:
+    page.goto("/")
+    search = page.get_by_role("search")
+    expect(search).to_be_hidden()
+    name = create(api, external("the-first"))
+    expect(search).to_be_visible()
+    api.delete(f"/v1/studies/{name}").raise_for_status()
+    expect(search).to_be_hidden()
 
 
 def test_without_a_worker_their_page_says_how_to_start_one(page: Page) -> None:

@@ -108,3 +108,27 @@ def test_studies_are_sorted(page: Page, api: httpx.Client) -> None:
     page.get_by_role("columnheader", name="Study").get_by_role("link").click()
     expect(shown).to_have_text(["sort-a", "sort-b", "sort-c"])
     expect(page.get_by_role("columnheader", name="Study")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_rows_change_places_while_the_page_is_open(page: Page, api: httpx.Client) -> None:
+    for name, loss in [("place-a", 3.0), ("place-b", 2.0), ("place-c", 1.0)]:
+        tell(api, create(api, external(name)), loss)
+    page.goto("/?text=place-")
+    best = page.get_by_role("columnheader", name="Best", exact=True)
+    best.get_by_role("link").click()
+    shown = page.locator("main").get_by_role("link", name="place-")
+    expect(shown).to_have_text(["place-c", "place-b", "place-a"])
+    expect(page.get_by_role("caption")).to_contain_text("Best value first")
+    expect(best).to_have_attribute("aria-sort", "other")
+    held = page.get_by_role("button", name="Pause place-a")
+    held.focus()
+    tell(api, "place-a", 0.5)
+    expect(shown).to_have_text(["place-a", "place-c", "place-b"])
+    expect(held).to_be_focused()
+
+
+def tell(api: httpx.Client, name: str, loss: float) -> None:
+    """The result of one more trial of a study."""
+    [trial] = api.post(f"/v1/studies/{name}/trials:ask").json()["trials"]
+    told = {"attempt": 1, "state": "complete", "values": {"loss": loss}}
+    api.post(f"/v1/studies/{name}/trials/{trial['number']}:tell", json=told).raise_for_status()

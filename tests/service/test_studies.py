@@ -9,11 +9,11 @@ from tuner.definition import StudyDefinition, StudyRequest
 from tuner.errors import InvalidInput, NoResult, StudyChanged, StudyExists, StudyNotFound, StudyState
 from tuner.service import studies
 from tuner.service.ask import ask
-from tuner.service.tell import tell
+from tuner.service.tell import Ending, tell
 from tuner.space import FloatRange
 from tuner.storage import studies as stored
 from tuner.storage.database import Connection, Database, now
-from tuner.storage.studies import StudyOrder
+from tuner.storage.study_list import StudyOrder
 
 
 def test_a_study_is_stored_resolved(database: Database) -> None:
@@ -161,6 +161,59 @@ def test_every_order_walks_every_study_once(database: Database, order: StudyOrde
         # The study that the next page begins after may be gone by then.
         studies.delete(database, seen[-1])
     assert seen == (expected[::-1] if order.startswith("-") else expected)
+
+
+def _walked(database: Database, order: StudyOrder, size: int) -> list[str]:
+    seen, token = [], None
+    while True:
+        page = studies.page(database, order=order, page_size=size, page_token=token)
+        seen += [study.name for study in page.studies]
+        token = page.next_page_token
+        if token is None:
+            return seen
+
+
+def test_studies_are_ordered_by_their_best_and_by_their_progress(database: Database) -> None:
+    accurate = {"goal": {"maximize": "accuracy"}}
+    made: list[tuple[str, dict[str, Any], list[float]]] = [
+        ("none", {"budget": {"trials": 3}}, []),
+        ("loss-3", {"budget": {"trials": 4}}, [3.0, 7.0]),
+        ("accuracy-1", {**accurate, "budget": {"trials": 2, "gradient_evaluations": 10**6}}, [-5.0, 1.0]),
+        ("loss-1", {"budget": {"trials": 2, "seconds": 1e6}}, [1.0]),
+        ("unlimited", {"budget": {}}, [2.0]),
+        ("loss-3-again", {"budget": {"trials": 4}}, [9.0, 3.0]),
+        ("trade-off", {"goal": {"minimize": ["loss", "steps"]}, "budget": {"trials": 1}}, [0.1]),
+        ("accuracy-2", {**accurate, "budget": {"trials": 100, "seconds": 1e-3}}, [2.0]),
+        ("diverged", {"budget": {"trials": 10}}, [float("nan")]),
+    ]
+    for name, changes, values in made:
+        studies.create(database, external(name, **changes))
+        metric = "accuracy" if "accuracy" in name else "loss"
+        for lease, value in zip(ask(database, name, count=len(values)).trials if values else [], values, strict=True):
+            tell(database, name, [Ending(number=lease.number, attempt=1, state="complete", values={metric: value})])
+    database.write(lambda connection: _made_by_optuna(connection, "optunas"))
+
+    # Those to maximise before those to minimise, by the alphabet; of equal ones and of those without a best the newest.
+    rising, falling = ["accuracy-2", "accuracy-1"], ["loss-1", "unlimited", "loss-3-again", "loss-3"]
+    without = ["optunas", "diverged", "trade-off", "none"]
+    spent, half = ["accuracy-2", "trade-off", "accuracy-1"], ["loss-3-again", "loss-1", "loss-3"]
+    expected: dict[StudyOrder, list[str]] = {
+        "best": [*rising, *falling, *without],
+        "-best": [*rising[::-1], "loss-3-again", "loss-3", "unlimited", "loss-1", *without],
+        "progress": ["none", "diverged", *half, *spent, "optunas", "unlimited"],
+        "-progress": [*spent, *half, "diverged", "none", "optunas", "unlimited"],
+    }
+    for order, names in expected.items():
+        for size in (1, 4):
+            assert _walked(database, order, size) == names
+    # Where the next page begins does not depend on the study after which it does.
+    page = studies.page(database, order="best", page_size=3)
+    studies.delete(database, "loss-1")
+    onward = studies.page(database, order="best", page_size=3, page_token=page.next_page_token)
+    assert [study.name for study in onward.studies] == falling[1:]
+    for token in (page.next_page_token, "WzEsIiIsTmFOLDFd", "WzEsIiIsMC4wLCJcdTAwMDAiXQ", "W10", "MQ", "x"):
+        with pytest.raises(InvalidInput, match="page_token"):
+            studies.page(database, order="progress", page_token=token)
 
 
 def test_best_passes_over_values_that_are_not_finite(database: Database) -> None:

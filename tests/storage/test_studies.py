@@ -9,9 +9,10 @@ from sqlalchemy import Connection, func, select
 from tests.storage.rows import MOMENT, add_study, add_trials
 from tuner.definition import StudyDefinition
 from tuner.errors import StudyExists, StudyNotFound
-from tuner.storage import attempts, curves, studies, tables
+from tuner.storage import attempts, curves, studies, study_list, tables
 from tuner.storage.curves import CurveBlock
 from tuner.storage.database import Database
+from tuner.storage.study_list import Place
 
 DEFINITION = StudyDefinition.model_validate(
     {"name": "a", "search_space": {"x": {"type": "float", "low": 0.0, "high": 1.0}}, "tags": ["x"]}
@@ -67,16 +68,18 @@ def test_pages_go_from_new_to_old_and_can_be_narrowed(database: Database) -> Non
     made = [add_study(database, name) for name in ("alpha", "beta", "100%", "ALPHABET", "a_b")]
     database.write(lambda connection: studies.change(connection, made[1].id, state="paused"))
 
-    def names(size: int = 10, after: int | None = None, state: str | None = None, text: str | None = None) -> list[str]:
+    def names(
+        size: int = 10, after: Place | None = None, state: str | None = None, text: str | None = None
+    ) -> list[str]:
         found = database.read(
-            lambda connection: studies.page(
-                connection, state=state, text=text, tag=None, order="-created", after=after, size=size
+            lambda connection: study_list.page(
+                connection, MOMENT, state=state, text=text, order="-created", after=after, size=size
             )
         )
-        return [study.name for study in found]
+        return [each.study.name for each in found]
 
     assert names(size=2) == ["a_b", "ALPHABET"]
-    assert names(size=2, after=made[3].id) == ["100%", "beta"]
+    assert names(size=2, after=[made[3].id]) == ["100%", "beta"]
     assert names(state="paused") == ["beta"]
     assert names(text="alph") == ["ALPHABET", "alpha"]
     assert names(text="%") == ["100%"]

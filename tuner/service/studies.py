@@ -24,12 +24,13 @@ from tuner.errors import (
 from tuner.service import budget, idempotency
 from tuner.service.idempotency import Key
 from tuner.service.open_study import definition_of, open_study
-from tuner.service.paging import page_number
+from tuner.service.paging import place, place_token
 from tuner.service.range_tests import RangeTestPlan
 from tuner.service.resolution import check_budget, judge, resolve_request
-from tuner.storage import ranked, studies, trials
+from tuner.storage import ranked, studies, study_list, trials
 from tuner.storage.database import Connection, Database, now
-from tuner.storage.studies import StudyOrder, StudyRecord
+from tuner.storage.studies import StudyRecord
+from tuner.storage.study_list import PLACES, StudyOrder
 from tuner.trial import Trial
 
 LONGEST_STEM = 90
@@ -158,18 +159,28 @@ def page(
 ) -> StudyPage:
     """Studies by state, by a part of their name and by a tag, the newest first where no other order is wanted.
 
+    What studies are ordered by goes on changing: who walks the list by `best` or `progress` while trials run may meet a
+    study twice, or miss it.
+
     Raises:
-        InvalidInput: the page token is none of ours.
+        InvalidInput: the page token is none of ours, or of another order.
     """
-    after = page_number(page_token)
+    after = place(page_token, PLACES[order.removeprefix("-")])
 
     def work(connection: Connection) -> StudyPage:
-        records = studies.page(
-            connection, state=state, text=text, tag=tag, order=order, after=after, size=page_size + 1
+        found = study_list.page(
+            connection,
+            now(connection),
+            state=state,
+            text=text,
+            tag=tag,
+            order=order,
+            after=after,
+            size=page_size + 1,
         )
-        more = len(records) > page_size
-        records = records[:page_size]
-        return StudyPage(views(connection, records), str(records[-1].id) if more else None)
+        shown = found[:page_size]
+        token = place_token(shown[-1].place) if len(found) > page_size else None
+        return StudyPage(views(connection, [each.study for each in shown]), token)
 
     return database.read(work)
 

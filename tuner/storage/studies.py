@@ -7,19 +7,13 @@ from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
-    JSON,
-    Column,
-    ColumnElement,
     Connection,
     Select,
-    Text,
     bindparam,
-    cast,
     delete,
     exists,
     func,
     insert,
-    literal,
     null,
     or_,
     select,
@@ -41,17 +35,6 @@ DELETED_KEPT = timedelta(days=30)
 """How long the name of a deleted study is kept: who resumes the events later is not told of it."""
 
 StudyState = Literal["active", "paused", "stopped", "completed"]
-
-StudyOrder = Literal["-created", "created", "name", "-name"]
-"""How a list of studies is ordered; a minus turns it round."""
-
-_ORDERS: Mapping[StudyOrder, tuple[Column[Any], bool]] = {
-    "created": (table.c.id, False),
-    "-created": (table.c.id, True),
-    "name": (table.c.name, False),
-    "-name": (table.c.name, True),
-}
-"""The column that each order goes by, and whether backwards. Both are unique: a place is told by one of them."""
 
 
 class StudyRecord(NamedTuple):
@@ -228,50 +211,6 @@ def _update(columns: tuple[str, ...], added: tuple[str, ...]) -> Prepared:
     values["transaction_number"] = TransactionNumber()
     statement = update(table).where(table.c.id == bindparam("of_study")).values(**values)
     return Prepared(lambda _: statement)
-
-
-def page(
-    connection: Connection,
-    *,
-    state: str | None,
-    text: str | None,
-    tag: str | None,
-    order: StudyOrder,
-    after: int | None,
-    size: int,
-) -> list[StudyRecord]:
-    """Up to ``size`` studies in that order, those that come after the study ``after`` (an id)."""
-    key, descending = _ORDERS[order]
-    statement = select(table).order_by(key.desc() if descending else key.asc()).limit(size)
-    if state is not None:
-        statement = statement.where(table.c.state == state)
-    if text is not None:
-        statement = statement.where(func.lower(table.c.name).contains(text.lower(), autoescape=True))
-    if tag is not None:
-        statement = statement.where(_has_tag(connection, tag))
-    if after is not None:
-        place = _place(key, after)
-        statement = statement.where(key < place if descending else key > place)
-    return [StudyRecord._make(row) for row in connection.execute(statement)]
-
-
-def _place(key: Column[Any], study_id: int) -> ColumnElement[Any]:
-    """Where a study stands in an order; one that is gone, where it stood."""
-    if key is table.c.id:
-        return literal(study_id)
-    there = select(table.c.name).where(table.c.id == study_id).scalar_subquery()
-    gone = select(deleted_table.c.name).where(deleted_table.c.id == study_id).scalar_subquery()
-    return func.coalesce(there, gone)
-
-
-def _has_tag(connection: Connection, tag: str) -> ColumnElement[bool]:
-    # The document is text: what it says of tags is for the database to read.
-    if connection.dialect.name == "sqlite":
-        tags = func.json_each(table.c.definition, "$.tags").table_valued("value")
-    else:
-        document = cast(cast(table.c.definition, Text), JSON)
-        tags = func.json_array_elements_text(document["tags"]).table_valued("value")
-    return exists(select(tags.c.value).where(tags.c.value == tag))
 
 
 def names_that_begin(connection: Connection, text: str) -> set[str]:

@@ -1,6 +1,6 @@
 """Every study: found by name, state and tag, and steered from its row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -11,13 +11,13 @@ from starlette.responses import HTMLResponse, Response
 from api.dashboard.assets import compressed
 from api.dashboard.figures.sparkline import sparkline
 from api.dashboard.format import number as readable
-from api.dashboard.pages import PageToken
 from api.dashboard.rendering import render
 from api.serving import OfDatabase
 from tuner.definition import Study
 from tuner.service import events, points, studies
+from tuner.service.paging import LONGEST_TOKEN
 from tuner.storage.database import Database
-from tuner.storage.studies import StudyOrder
+from tuner.storage.study_list import StudyOrder
 from tuner.strict import without_nul
 
 router = APIRouter(include_in_schema=False)
@@ -36,6 +36,25 @@ TUTORIAL = """{
 """The first study that anybody makes."""
 
 
+Column = Literal["created", "name", "best", "progress"]
+
+TURNS: Mapping[Column, tuple[StudyOrder, StudyOrder]] = {
+    "created": ("-created", "created"),
+    "name": ("name", "-name"),
+    "best": ("best", "-best"),
+    "progress": ("-progress", "progress"),
+}
+"""How the page is sorted by a column: first the usual way, then the other way round."""
+
+SAID: Mapping[StudyOrder, str] = {
+    "best": "Best value first; studies of one goal stand together. Those without a single best come last.",
+    "-best": "Weakest best value first; studies of one goal stand together. Those without a single best come last.",
+    "progress": "Least spent first. Studies without a limit come last.",
+    "-progress": "Most spent first. Studies without a limit come last.",
+}
+"""What an order means, where that is not plain to see."""
+
+
 class Wanted(BaseModel):
     """Which studies the page shows: what its address says. An empty field of its form says nothing."""
 
@@ -43,7 +62,7 @@ class Wanted(BaseModel):
     state: Literal["", "active", "paused", "stopped", "completed"] = ""
     tag: Annotated[str, Query(max_length=64), AfterValidator(without_nul)] = ""
     sort: StudyOrder = "-created"
-    page_token: PageToken = None
+    page_token: Annotated[str | None, Query(max_length=LONGEST_TOKEN)] = None
 
     @property
     def narrowed(self) -> bool:
@@ -56,15 +75,21 @@ class Wanted(BaseModel):
         said = {name: value for name, value in fields.items() if value and (name, value) != ("sort", "-created")}
         return f"{path}?{urlencode(said)}" if said else path
 
-    def sorted_by(self, key: Literal["created", "name"]) -> str | None:
-        """How a column is sorted, in ARIA's words; None where the page is sorted by another."""
-        if self.sort.removeprefix("-") != key:
-            return None
-        return "descending" if self.sort.startswith("-") else "ascending"
+    @property
+    def order(self) -> str:
+        """What the page is sorted by, in words; empty where that is plain to see."""
+        return SAID.get(self.sort, "")
 
-    def turned(self, key: Literal["created", "name"]) -> str:
-        """The address of the page sorted by a column: first the usual way, then the other way round."""
-        usual, other = ("-created", "created") if key == "created" else ("name", "-name")
+    def sorted_by(self, column: Column) -> str | None:
+        """How a column is sorted, in ARIA's words; None where the page is sorted by another."""
+        if self.sort not in TURNS[column]:
+            return None
+        # The best of one goal is its smallest value, of another its largest.
+        return "other" if column == "best" else "descending" if self.sort.startswith("-") else "ascending"
+
+    def turned(self, column: Column) -> str:
+        """The address of the page sorted by a column; where it is that the usual way, the other way round."""
+        usual, other = TURNS[column]
         return self.address(sort=other if self.sort == usual else usual)
 
 
