@@ -48,6 +48,36 @@ def test_a_setting_of_an_objective_is_sent_where_it_differs_from_its_default(pag
     assert api.get("/v1/studies/of-settings").json()["definition"]["objective"]["settings"]["dimension"] == 7
 
 
+def test_how_it_is_searched_and_stopped_can_be_set(page: Page, watch: Watch, api: httpx.Client) -> None:
+    page.goto("/new?objective=")
+    page.get_by_label("Name of the study").fill("of-parts")
+    page.get_by_label("Sampler").select_option("tpe")
+    page.get_by_text("Settings of tpe").click()
+    page.get_by_role("group", name="Settings of tpe").get_by_label("n startup trials").fill("3")
+    page.get_by_text("When a trial is stopped early").click()
+    pruner = page.get_by_role("combobox", name="Pruner")
+    pruner.select_option("threshold")
+    # What a choice lacks is said at once.
+    watch.expect("422")
+    lacking = page.get_by_role("group", name="Settings of threshold").locator(".error")
+    expect(lacking).to_contain_text("lower, upper or both")
+    # So is what it cannot do without.
+    pruner.select_option("patient")
+    patient = page.get_by_role("group", name="Settings of patient")
+    patient.get_by_label("patience").fill("20")
+    patient.get_by_label("Another pruner").fill('{"name": "median"}')
+    page.get_by_label("its loss diverges").uncheck()
+    expect(page.locator("#judged")).to_contain_text("Ready")
+    written = json.loads(page.locator("#json").text_content() or "")
+    assert written["sampler"] == {"name": "tpe", "settings": {"n_startup_trials": 3}}
+    assert written["pruner"] == {"name": "patient", "settings": {"patience": 20, "pruner": {"name": "median"}}}
+    assert written["stop_diverging"] is False
+    page.get_by_role("button", name="Start").click()
+    expect(page).to_have_url(re.compile("/studies/of-parts$"))
+    definition = api.get("/v1/studies/of-parts").json()["definition"]
+    assert definition["pruner"]["settings"]["pruner"]["name"] == "median"
+
+
 def test_what_is_wrong_is_said_beside_its_field(page: Page, watch: Watch, api: httpx.Client) -> None:
     create(api, external("taken"))
     page.goto("/new")

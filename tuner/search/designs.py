@@ -43,8 +43,8 @@ class QuasiRandomDesign(Design):
     share; unscrambled, the sequence begins in the corner of all lower bounds, and is the same for every seed.
     """
 
-    sequence: Literal["sobol", "halton"] = "sobol"
-    scramble: bool = True
+    sequence: Annotated[Literal["sobol", "halton"], Field(description="Which one.")] = "sobol"
+    scramble: Annotated[bool, Field(description="Shuffle it by the seed; otherwise every seed gives the same.")] = True
 
     def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
         """Nothing is learned between points: any batch gives the same ones."""
@@ -79,7 +79,11 @@ class GridDesign(Design):
     Categorical parameters bring all their choices. A trial that fails has had its point: it is not given out again.
     """
 
-    points_per_parameter: GridPoints | dict[ParameterName, GridPoints] = Field(10, alias="points")
+    points_per_parameter: GridPoints | dict[ParameterName, GridPoints] = Field(
+        10,
+        alias="points",
+        description="Values of each parameter: a number for all of them, or an object of some by name.",
+    )
 
     def default_batch_size(self, space: SearchSpace) -> int:  # noqa: ARG002
         """Nothing is learned between points: any batch gives the same ones."""

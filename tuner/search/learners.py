@@ -40,7 +40,7 @@ _CMA_STATE = "cma:optimizer"
 _NSGA_GENERATION = "NSGAIISampler:generation"
 _NSGA_PARENTS = "NSGAIISampler:parent:"
 
-Startup = Annotated[int, Field(ge=1, le=10_000)]
+Startup = Annotated[int, Field(ge=1, le=10_000, description="Trials at random, before it learns from any.")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -61,8 +61,10 @@ class TreeParzen(OptunaLearner):
     """Of the others, so many at most; each stands for several (``docs/decisions``, 8)."""
 
     n_startup_trials: Startup = 10
-    n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
-    multivariate: bool = True
+    n_ei_candidates: Annotated[
+        int, Field(ge=1, le=10_000, description="Candidates that each point is chosen from.")
+    ] = 24
+    multivariate: Annotated[bool, Field(description="Look at the parameters together, not at each alone.")] = True
 
     def look(self, trials: Trials) -> Sight:
         """The best, the latest, those that run, and of the others a spread, each of which stands for several."""
@@ -127,7 +129,10 @@ class CovarianceAdaptation(OptunaLearner):
     trades_off: ClassVar[bool] = False
 
     n_startup_trials: Startup = 1
-    popsize: Annotated[int, Field(ge=4, le=1000)] | None = None
+    popsize: Annotated[
+        Annotated[int, Field(ge=4, le=1000)] | None,
+        Field(description="Points of a generation; without it, as many as the number of parameters asks for."),
+    ] = None
 
     def look(self, trials: Trials) -> Sight:
         """The latest complete ones: from the first of the present generation on, with the state of that generation.
@@ -175,10 +180,13 @@ class GeneticAlgorithm(OptunaLearner):
     Deb et al. (2002), A fast and elitist multiobjective genetic algorithm.
     """
 
-    population_size: Annotated[int, Field(ge=2, le=1000)] = 50
-    mutation_prob: Probability | None = None
-    crossover_prob: Probability = 0.9
-    swapping_prob: Probability = 0.5
+    population_size: Annotated[int, Field(ge=2, le=1000, description="Points of a generation.")] = 50
+    mutation_prob: Annotated[
+        Probability | None,
+        Field(description="How often a parameter is drawn anew; without it, once a point on average."),
+    ] = None
+    crossover_prob: Annotated[Probability, Field(description="How often a point has two parents.")] = 0.9
+    swapping_prob: Annotated[Probability, Field(description="How often a parameter is the second parent's.")] = 0.5
 
     def look(self, trials: Trials) -> Sight:
         """The latest complete ones, from the first of the present generation on, and the parents that are noted.

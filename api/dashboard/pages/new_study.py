@@ -1,5 +1,6 @@
 """The form for a new study: what the registries offer as its fields, and the server as the judge of what is written."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from api.routes.objectives import RegisteredObjective, everything
 from api.serving import OfDatabase
 from tuner.descent import RULES
 from tuner.search import SAMPLERS
+from tuner.search.pruners import PRUNERS
+from tuner.search.pruners.registry import PrunerType
+from tuner.search.registry import SamplerType
 from tuner.service import studies
 from tuner.service.range_tests import RangeTestPlan
 
@@ -19,6 +23,14 @@ router = APIRouter(include_in_schema=False)
 
 FIRST = "line_fit"
 """The objective that the form begins with, where nobody asks for another."""
+
+
+def _settings(kinds: Iterable[SamplerType | PrunerType]) -> Mapping[str, list[Field]]:
+    return {kind.name: list(fields(kind.settings.model_json_schema())) for kind in kinds}
+
+
+SAMPLER_SETTINGS, PRUNER_SETTINGS = _settings(SAMPLERS.values()), _settings(PRUNERS.values())
+"""The settings of each, by name."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,9 @@ def new_study_page(
         offered=offered,
         chosen=chosen if chosen in names else "",
         samplers=SAMPLERS.values(),
+        sampler_settings=SAMPLER_SETTINGS,
+        pruners=PRUNERS.values(),
+        pruner_settings=PRUNER_SETTINGS,
         rules=RULES.values(),
         test=RangeTestPlan(),
         service=str(request.base_url).rstrip("/"),

@@ -4,7 +4,8 @@
 export function valueOf(control) {
   const { kind = "text", default: usual } = control.dataset;
   const value = kind === "switch" ? control.checked : read(kind, control);
-  return value === undefined || JSON.stringify(value) === usual ? undefined : value;
+  // To a script, 25.0 is 25.
+  return value === undefined || (usual && JSON.stringify(value) === JSON.stringify(JSON.parse(usual))) ? undefined : value;
 }
 
 function read(kind, { tagName, value }) {
@@ -75,7 +76,7 @@ export function goalOf({ kind, metric, direction, target }) {
   return { [kind]: metric };
 }
 
-const ORDER = ["name", "objective", "search_space", "goal", "sampler", "budget", "notes", "tags"];
+const ORDER = ["name", "objective", "search_space", "goal", "sampler", "pruner", "stop_diverging", "budget", "notes", "tags"];
 
 function arranged(definition) {
   return Object.fromEntries(ORDER.filter((name) => name in definition).map((name) => [name, definition[name]]));

@@ -35,7 +35,11 @@ function arrange() {
   show("[data-goals]", (part) => part.dataset.goals.split(" ").includes(elements.goal.value));
   const metrics = (objective.selectedOptions[0].dataset.metrics ?? "loss accuracy").split(" ");
   document.getElementById("metrics").replaceChildren(...metrics.map((metric) => new Option(metric, metric)));
-  document.getElementById("about-sampler").textContent = elements["sampler.name"].selectedOptions[0].dataset.about;
+  for (const part of ["sampler", "pruner"]) {
+    const choice = elements[`${part}.name`];
+    show(`[data-${part}]`, (settings) => settings.dataset[part] === choice.value);
+    document.getElementById(`about-${part}`).textContent = choice.selectedOptions[0].dataset.about;
+  }
   if (suggested.has(elements.name.value)) elements.name.value = objective.selectedOptions[0].dataset.name ?? "";
 }
 
@@ -116,9 +120,14 @@ function place(errors) {
   errors.forEach(({ field, message }, index) => {
     const at = fieldOf(field);
     if (!at) left.push({ field, message });
-    else if (sent || touched.has(at) || at.matches("fieldset")) beside(at, message, `error-${index}`);
+    else if (sent || at.matches("fieldset") || begun(at)) beside(at, message, `error-${index}`);
   });
   return sent ? left : [];
+}
+
+/** Whether a control was filled in, or what it is a setting of was chosen. */
+function begun(control) {
+  return touched.has(control) || touched.has(elements[control.name.replace(/[.]settings[.].*/, ".name")]);
 }
 
 /** The control, or else the group of controls, that a path of the definition belongs to. */
@@ -147,9 +156,19 @@ function beside(at, message, id) {
     at.setAttribute("aria-invalid", "true");
     at.setAttribute("aria-describedby", id);
     (at.closest(".field") ?? at.parentElement).append(said);
-    at.closest("details")?.setAttribute("open", "");
+    disclose(at);
   }
 }
+
+/** Show a control that is folded away. */
+function disclose(control) {
+  for (let folded = control.closest("details"); folded; folded = folded.parentElement.closest("details")) {
+    folded.open = true;
+  }
+}
+
+// What has to be filled in, or is wrong, is not hidden: a browser could not even say what is the matter.
+form.addEventListener("invalid", ({ target }) => disclose(target), true);
 
 function changed() {
   arrange();
@@ -174,7 +193,7 @@ form.addEventListener("input", (event) => {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const definition = current();
-  if (!definition || !form.reportValidity()) return;
+  if (!form.reportValidity() || !definition) return;
   clearTimeout(timer);
   asked += 1;
   sent = true;

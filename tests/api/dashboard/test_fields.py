@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field
 
 from api.dashboard.fields import fields
 from tuner import objectives
+from tuner.search import SAMPLERS
+from tuner.search.pruners import PRUNERS
 
 
 class Colour(StrEnum):
@@ -82,3 +84,11 @@ def test_no_setting_of_ours_has_to_be_written_as_json() -> None:
         for field in fields(kind.settings_schema):
             assert field.kind != "json", f"{kind.name}.{field.name}"
             assert field.description, f"{kind.name}.{field.name}"
+
+
+def test_each_setting_of_a_sampler_and_of_a_pruner_says_what_it_is() -> None:
+    schemas = [kind.settings.model_json_schema() for kind in SAMPLERS.values()]
+    schemas += [kind.settings.model_json_schema() for kind in PRUNERS.values()]
+    for schema in schemas:
+        for field in fields(schema):
+            assert field.description, f"{schema['title']}.{field.name}"

@@ -12,6 +12,9 @@ from tests.api.dashboard.test_pages import page
 from tests.api.requests import external, strict
 from tuner.definition import Budget, StudyDefinition
 from tuner.search import SAMPLERS
+from tuner.search.pruners import PRUNERS
+from tuner.search.pruners.registry import PrunerType
+from tuner.search.registry import SamplerType
 
 
 class Form(HTMLParser):
@@ -55,6 +58,7 @@ def test_every_objective_and_sampler_can_be_chosen(client: httpx.Client) -> None
     known = [objective["name"] for objective in strict(client.get("/v1/objectives"))["objectives"]]
     assert shown.options["objective.name"] == [*known, ""]
     assert shown.options["sampler.name"] == ["", *SAMPLERS]
+    assert shown.options["pruner.name"] == ["", *PRUNERS]
     assert {f"budget.{name}" for name in Budget.model_fields} <= shown.on()
 
 
@@ -78,9 +82,34 @@ def test_the_settings_that_count_are_those_of_the_chosen_objective(client: httpx
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_control_is_named_by_its_place_in_the_definition(client: httpx.Client) -> None:
     choices = {"rate", "goal", "metric", "direction", "target"}
-    paths = {name for name in form(client).on() if name not in choices}
-    parts = StudyDefinition.model_fields.keys() - {"goal", "pruner", "stop_diverging"}
-    assert {name.split(".")[0] for name in paths if name} == parts
+
+    def parts(path: str) -> set[str]:
+        return {name.split(".")[0] for name in form(client, path).on() if name and name not in choices}
+
+    every = StudyDefinition.model_fields.keys() - {"goal"}
+    # What the service trains itself is not stopped early.
+    assert parts("/new") == every - {"pruner", "stop_diverging"}
+    assert parts("/new?objective=") == every
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_each_setting_of_a_sampler_and_of_a_pruner_has_a_control(client: httpx.Client) -> None:
+    shown = form(client, "/new?objective=")
+    named = [control["name"] or "" for control in shown.controls]
+    kinds: list[tuple[str, SamplerType | PrunerType]] = [
+        *(("sampler", kind) for kind in SAMPLERS.values()),
+        *(("pruner", kind) for kind in PRUNERS.values()),
+    ]
+    expected = [
+        f"{part}.settings.{setting}"
+        for part, kind in kinds
+        for setting in kind.settings.model_json_schema()["properties"]
+    ]
+    assert sorted(name for name in named if re.match(r"(sampler|pruner)\.settings\.", name)) == sorted(expected)
+    # Of those only the ones of what is chosen count, and nothing is chosen yet.
+    assert shown.on().isdisjoint(expected)
+    [stops] = [control for control in shown.controls if control["name"] == "stop_diverging"]
+    assert stops["data-default"] == json.dumps(StudyDefinition.model_fields["stop_diverging"].default)
 
 
 def test_a_name_is_suggested_that_no_study_has(client: httpx.Client) -> None:

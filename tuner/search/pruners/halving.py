@@ -15,7 +15,7 @@ from tuner.search.pruners.pruner import Comparison, RungPruner, StepCount, most_
 from tuner.search.pruners.rungs import GeometricRungs, Rungs
 from tuner.space import SearchSpace
 
-Factor = Annotated[int, Field(ge=2, le=1000)]
+Factor = Annotated[int, Field(ge=2, le=1000, description="Of so many trials, one goes on.")]
 
 
 class _Halving(RungPruner):
@@ -24,7 +24,10 @@ class _Halving(RungPruner):
     share: ClassVar[int]
     """What part of the highest steps ``min_resource`` is where it is null: 10 is a tenth."""
 
-    min_resource: StepCount | None = None
+    min_resource: Annotated[
+        StepCount | None,
+        Field(description="Steps before which none is stopped; without it, a small share of the highest steps."),
+    ] = None
     reduction_factor: Factor = 4
 
     def fitted(self, space: SearchSpace) -> Self:
@@ -66,7 +69,7 @@ class Asha(_Halving):
 
     share = 10
 
-    min_early_stopping_rate: Annotated[int, Field(ge=0, le=100)] = 0
+    min_early_stopping_rate: Annotated[int, Field(ge=0, le=100, description="Rungs left out at the beginning.")] = 0
 
     def rungs(self, bracket: int) -> Rungs:  # noqa: ARG002
         """From the first resource on, without end."""
@@ -85,7 +88,9 @@ class Hyperband(_Halving):
     share = 100
 
     reduction_factor: Factor = 3
-    max_resource: StepCount | None = None
+    max_resource: Annotated[
+        StepCount | None, Field(description="Steps of a trial that is never stopped; without it, the highest steps.")
+    ] = None
 
     def fitted(self, space: SearchSpace) -> Self:
         """With its least and most resource filled in."""

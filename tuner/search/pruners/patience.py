@@ -27,9 +27,11 @@ class Patient(Pruner):
     ``min_delta``. As in Optuna's ``PatientPruner``, another pruner's word counts once patience is over.
     """
 
-    patience: StepCount
-    min_delta: Annotated[float, Field(ge=0, le=LARGEST_FLOAT)] = 0.0
-    pruner: PrunerChoice | None = None
+    patience: Annotated[StepCount, Field(description="Steps without an improvement that a trial may take.")]
+    min_delta: Annotated[
+        float, Field(ge=0, le=LARGEST_FLOAT, description="What is better by no more than this is no improvement.")
+    ] = 0.0
+    pruner: Annotated[PrunerChoice | None, Field(description="Another pruner, with its name, that must agree.")] = None
 
     def improved(self, reference: Reference | None, progress: Progress) -> Reference | None:
         """The last improvement after a report: the one before it, or one of its points; None where none was finite."""

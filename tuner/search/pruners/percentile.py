@@ -21,9 +21,16 @@ class _Quantile(RungPruner):
     a tenth of the highest steps costs little, and by then a best value stands on many.
     """
 
-    n_startup_trials: Annotated[int, Field(ge=0, le=PEERS)] = 5
-    n_warmup_steps: Step | None = None
-    interval_steps: StepCount | None = None
+    n_startup_trials: Annotated[
+        int, Field(ge=0, le=PEERS, description="Trials that must have got as far before one is stopped.")
+    ] = 5
+    n_warmup_steps: Annotated[
+        Step | None,
+        Field(description="Steps before which none is stopped; without it, a tenth of the highest steps."),
+    ] = None
+    interval_steps: Annotated[
+        StepCount | None, Field(description="Steps from one comparison to the next; without it, at each doubling.")
+    ] = None
 
     def fitted(self, space: SearchSpace) -> Self:
         """With its warm-up filled in."""
@@ -81,7 +88,7 @@ class Percentile(_Quantile):
     median. Otherwise as the median pruner.
     """
 
-    percentile: Annotated[float, Field(ge=0, le=100)] = 25.0
+    percentile: Annotated[float, Field(ge=0, le=100, description="Of a hundred trials, how many go on.")] = 25.0
 
     def _share(self) -> float:
         return self.percentile / 100

@@ -19,9 +19,9 @@ class Threshold(ReportPruner):
     Before ``n_warmup_steps`` nothing is stopped.
     """
 
-    lower: Limit | None = None
-    upper: Limit | None = None
-    n_warmup_steps: Step = 0
+    lower: Annotated[Limit | None, Field(description="A value below it stops a trial.")] = None
+    upper: Annotated[Limit | None, Field(description="A value above it stops a trial.")] = None
+    n_warmup_steps: Annotated[Step, Field(description="Steps before which none is stopped.")] = 0
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
