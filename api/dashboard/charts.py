@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -33,7 +34,7 @@ from api.serving import OfDatabase, StudyAddress
 from tuner.errors import NoResult
 from tuner.service import points, range_tests, trajectories
 from tuner.service.importance import importance as importance_of
-from tuner.service.pareto import pareto
+from tuner.service.pareto import Pareto, pareto
 from tuner.service.points import Standing
 from tuner.service.surface import rate_surface
 from tuner.storage.database import Database
@@ -127,7 +128,7 @@ def _importance(database: Database, study: str, _: Options) -> Figure | Empty:
 
 
 def _front(database: Database, study: str, _: Options) -> Figure | Empty:
-    return front(pareto(database, study), rate=points.read(database, study).rate)
+    return front(front_of(database, study, soon=True), rate=points.read(database, study).rate)
 
 
 @dataclass(frozen=True)
@@ -165,13 +166,9 @@ def chart(study: StudyAddress, name: str, request: Request, database: OfDatabase
     standing = points.standing(database, study)
     if options.since is not None:
         return compressed(request, _document(database, study, standing, found, options), "application/json")
-    kept = _kept_of(database)
     key = (standing.study_id, name, options.model_dump_json())
-    content = kept.recall(key, standing, soon=not found.deltas)
-    if content is None:
-        content = _document(database, study, standing, found, options)
-        kept.keep(key, standing.sequence, content)
-    return compressed(request, content, "application/json")
+    make = partial(_document, database, study, standing, found, options)
+    return compressed(request, kept(database, key, standing, make, soon=not found.deltas), "application/json")
 
 
 def _document(database: Database, study: str, standing: Standing, chart: Chart, options: Options) -> bytes:
@@ -219,6 +216,37 @@ class _Kept:
             size = sum(len(content) for _, _, content in self._charts.values())
             while size > KEPT_BYTES and len(self._charts) > 1:
                 size -= len(self._charts.popitem(last=False)[1][2])
+
+
+def kept(database: Database, key: _Key, standing: Standing, make: Callable[[], bytes], *, soon: bool) -> bytes:
+    """What is made of a study's trials; as it was made before, where that stands still. The key begins with its id.
+
+    soon: it may also have been made a moment ago, of a study that is going on.
+    """
+    made = _kept_of(database)
+    content = made.recall(key, standing, soon=soon)
+    if content is None:
+        content = make()
+        made.keep(key, standing.sequence, content)
+    return content
+
+
+_READING_FRONTS = [threading.Lock() for _ in range(16)]
+
+
+def front_of(database: Database, study: str, *, soon: bool) -> Pareto:
+    """The front of a study, for whose points all curves are read: once for its chart and for its answer in words.
+
+    soon: it may also be that of a moment ago, of a study that is going on.
+
+    Raises:
+        StudyNotFound: there is none.
+    """
+    standing = points.standing(database, study)
+    key = (standing.study_id, "points of the front", "")
+    with _READING_FRONTS[standing.study_id % len(_READING_FRONTS)]:
+        content = kept(database, key, standing, lambda: pareto(database, study).model_dump_json().encode(), soon=soon)
+    return Pareto.model_validate_json(content)
 
 
 _lock = threading.Lock()

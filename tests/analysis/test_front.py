@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tuner.analysis.front import front
+from tuner.analysis.front import front, knee
 
 Curves = list[tuple[int, NDArray[np.int64], NDArray[np.float64]]]
 
@@ -71,3 +71,15 @@ def test_a_long_front_is_thinned_to_points_of_it_with_both_ends(most: int) -> No
     assert np.array_equal(thin.values, 1.0 / (thin.steps + 1))
     assert np.all(np.diff(thin.steps) > 0)
     assert whole.thinned(10_000) is whole
+
+
+def test_a_front_bends_where_it_is_farthest_from_the_line_between_its_ends() -> None:
+    # Of 1/x from 1 to 100 that is where its slope is that of the line: at the root of both.
+    costs = np.arange(1.0, 101.0)
+    place = knee(costs, 1 / costs)
+    assert place is not None
+    assert costs[place] == 10
+    # Scales and places of the axes do not matter.
+    assert knee(5 + 3 * costs, 1e6 / costs - 7) == place
+    for straight in (costs[:2], 100 - costs, -(costs**2), np.ones(100)):
+        assert knee(costs[: len(straight)], straight) is None

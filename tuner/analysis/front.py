@@ -57,6 +57,24 @@ def front(trajectories: Iterable[tuple[int, NDArray[np.int64], NDArray[np.float6
     return Front(best.steps, sign * best.values, best.owners)
 
 
+STRAIGHT = 1e-9
+"""A share of an axis that is rounding and no bend."""
+
+
+def knee(costs: NDArray[np.float64], losses: NDArray[np.float64]) -> int | None:
+    """The place at which a front bends most: before it losses (n,) fall fast with rising costs (n,), after it slowly.
+
+    It is the point farthest below the line from the first to the last, on axes of one length; None where no point is
+    below it. After Satopää et al. (2011), Finding a "kneedle" in a haystack.
+    """
+    if len(costs) < 3 or not (costs[-1] > costs[0] and losses[0] > losses[-1]):
+        return None
+    across = (costs - costs[0]) / (costs[-1] - costs[0])
+    below = (losses[0] - losses) / (losses[0] - losses[-1]) - across
+    place = int(np.argmax(below))
+    return place if below[place] > STRAIGHT else None
+
+
 def _records(ranked: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which values are below all before them."""
     before = np.r_[np.inf, np.minimum.accumulate(ranked)[:-1]]

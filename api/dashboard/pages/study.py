@@ -6,8 +6,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.dashboard.answer import answer_of
+from api.dashboard.charts import front_of
 from api.dashboard.markdown import markdown
 from api.dashboard.rendering import render, render_with_charts, smaller
+from api.dashboard.trade_off import telling_runs
 from api.dashboard.trial_table import TRIALS_A_PAGE, TableQuery, TrialTable, columns_of
 from api.serving import OfDatabase, StudyAddress
 from tuner.analysis.verdict import Name
@@ -22,6 +24,9 @@ router = APIRouter(prefix="/studies/{study}", include_in_schema=False)
 
 READ_AT_ONCE = 10_000
 """Trials of a study that a page may read before it is shown."""
+
+CURVES_AT_ONCE = 200
+"""Trials whose curves it may read too."""
 
 OfTable = Annotated[TableQuery, Query()]
 
@@ -49,8 +54,10 @@ def _regions(database: Database, address: str, request: Request, *, at_once: boo
     """What the regions say. ``at_once``: leave out what takes long; the page then asks for them once more."""
     study, _ = studies.get(database, address)
     answer = answer_of(study)
-    left_out = at_once and sum(study.trials.values()) > READ_AT_ONCE
     definition = study.definition
+    trade_off = definition is not None and definition.goal.is_trade_off
+    many = sum(study.trials.values()) > (CURVES_AT_ONCE if trade_off else READ_AT_ONCE)
+    left_out = at_once and many
     ranks_values = definition is not None and not definition.goal.is_about_steps
     stuck = answer is None and ranks_values and study.trials["complete"] > 0
     searched = set() if definition is None else definition.search_space.keys() - definition.fixed_parameters.keys()
@@ -62,6 +69,7 @@ def _regions(database: Database, address: str, request: Request, *, at_once: boo
         "edge": None if answer is None else edge_of(database, study, answer.trial, thorough=not left_out),
         # Where nothing came of any trial, the rate below which something will.
         "limit": points.read(database, address).limit if stuck and not left_out else None,
+        "runs": telling_runs(front_of(database, address, soon=many)) if trade_off and not left_out else None,
         "notes": None if definition is None or not definition.notes else markdown(definition.notes),
         "several_decide": len(searched) > 2 and study.trials["complete"] >= FEWEST,
         "nobody_works": idle and not any(worker.alive for worker in workers.listed(database)),

@@ -176,10 +176,28 @@ def test_where_all_diverged_it_says_below_which_rate_to_search(client: httpx.Cli
 
 
 def test_a_trade_off_shows_its_front_first(client: httpx.Client) -> None:
-    told(client, [0.5], goal={"minimize": ["loss", "steps"]})
+    space = {**SPACE, "steps": {"type": "int", "low": 9, "high": 9}}
+    told(client, [0.5], goal={"minimize": ["loss", "steps"]}, search_space=space)
     assert "A trade-off has no single answer" in page(client, STUDY)
     charts = re.findall(r'src="/studies/resnet/charts/([\w-]+)"', client.get(STUDY).text)
     assert charts[0] == "front"
+    # Losses over steps at two rates: the front is of both, and bends at step 4.
+    for number, losses in [(1, [0.9, 0.4, 0.3, 0.29]), (2, [0.95, 0.5, 0.1, 0.09])]:
+        [lease] = strict(client.post(f"/v1{STUDY}/trials:ask"))["trials"]
+        assert lease["number"] == number
+        report = {"attempt": 1, "steps": [1, 2, 4, 9], "values": {"loss": losses}}
+        client.post(f"/v1{STUDY}/trials/{number}:report", json=report).raise_for_status()
+        result = {"attempt": 1, "state": "complete", "values": {"loss": losses[-1]}}
+        client.post(f"/v1{STUDY}/trials/{number}:tell", json=result).raise_for_status()
+    text = page(client, STUDY)
+    assert "Of the 4 on it, these tell most" in text
+    [table] = re.findall(r'<table aria-label="Runs on the front">(.*?)</table>', client.get(STUDY).text, re.DOTALL)
+    named = re.findall(r'row">([^<]+)</th><td>(\d+)</td><td>([^<]+)</td>.*?trials/(\d+)"', table)
+    assert named == [
+        ("Fewest steps", "1", "0.9", "1"),
+        ("At the bend", "4", "0.1", "2"),
+        ("Best value", "9", "0.09", "2"),
+    ]
     client.post("/v1/studies", json=external("plain"))
     assert "front" not in re.findall(r'src="/studies/plain/charts/([\w-]+)"', client.get("/studies/plain").text)
 
