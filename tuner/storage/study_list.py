@@ -123,7 +123,7 @@ def _ranked(value: ColumnElement[float]) -> CTE:
 
 
 def _best() -> ColumnElement[float]:
-    """The best value of a study that has one goal, smaller the better. It is found by an index, as `trials.best` is."""
+    """The best value of a study that has one goal, smaller the better. It is found by an index, as `ranked.best` is."""
     value = trial_table.c.objective_value
     best = (
         select(value)
