@@ -18,12 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import CODES, Refused, describe, respond
 from tuner.errors import FieldError, InvalidInput
-
-DEEPEST = 50
-"""Levels of nesting that a document may have; ours have about five."""
-
-LONGEST_INTEGER = 300
-"""Digits of an integer that is read at all; whatever is longer is beyond a double."""
+from tuner.limits import DEEPEST, LONGEST_INTEGER
 
 PATIENCE = 10.0
 """Seconds for which the rest of a refused body is read and thrown away, so that its sender reads the refusal."""

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
 from api.streams import Streams
 from tuner.definition import STUDY_NAME
 from tuner.errors import StudyNotFound, TrialNotFound
+from tuner.limits import LONGEST_KEY
 from tuner.service.group_commit import GroupCommit
 from tuner.service.idempotency import Key
 from tuner.service.writes import Action, Write
@@ -65,7 +66,7 @@ KeyHeader = Annotated[
     Header(
         alias="Idempotency-Key",
         min_length=1,
-        max_length=255,
+        max_length=LONGEST_KEY,
         pattern="^[!-~]+$",
         description="The same request under the same key is carried out once; its answer is kept for 24 hours.",
     ),

@@ -25,6 +25,7 @@ FLOORS = [
     ["tuner.trial"],
     ["tuner.client"],
     ["tuner.errors", "tuner.settings", "tuner.logs", "tuner"],
+    ["tuner.limits"],
 ]
 
 # What only some rooms may import from outside.

@@ -18,21 +18,12 @@ from pydantic import (
 
 from tuner.errors import FieldError, InvalidInput
 from tuner.goal import Goal
+from tuner.limits import LARGEST_BATCH, LARGEST_FLOAT, LARGEST_INTEGER, LONGEST_NAME, MOST_PARAMETERS, MOST_TAGS
 from tuner.space import Choices, RangeTested, RequestedParameter, SearchSpace, fitting, log_range
-from tuner.strict import LARGEST_FLOAT, LARGEST_INTEGER, ParameterName, RegisteredName, Seed, Strict, Tag, Text
+from tuner.strict import ParameterName, RegisteredName, Seed, Strict, Tag, Text
 from tuner.trial import ParameterValue, Trial
 
-LARGEST_STEPS = 1_000_000
-"""Steps of one trial of a registered objective."""
-
-LARGEST_CLIENT_STEPS = 10**12
-"""Steps of one trial of a training client: thousands of asks of a thousand such trials still add up in 64 bits."""
-
-LARGEST_BATCH = 1_000
-"""Trials in one ask."""
-
-
-STUDY_NAME = r"[a-z0-9][a-z0-9._-]{0,99}"
+STUDY_NAME = rf"[a-z0-9][a-z0-9._-]{{0,{LONGEST_NAME - 1}}}"
 """What the name of a study looks like, whole."""
 
 StudyName = Annotated[str, StringConstraints(pattern=f"^{STUDY_NAME}$")]
@@ -100,7 +91,7 @@ class _AnyStudy(Strict):
     stop_diverging: bool = True
     budget: Budget = Budget(trials=100)
     notes: Text = ""
-    tags: Annotated[list[Tag], Field(max_length=50)] = []
+    tags: Annotated[list[Tag], Field(max_length=MOST_TAGS)] = []
 
 
 class StudyDefinition(_AnyStudy):
@@ -148,7 +139,7 @@ class StudyDefinition(_AnyStudy):
 class StudyRequest(_AnyStudy):
     """A study as somebody asks for it: a definition, but that its learning rate may be left to a range test."""
 
-    search_space: Annotated[dict[ParameterName, RequestedParameter], Field(min_length=1, max_length=100)]
+    search_space: Annotated[dict[ParameterName, RequestedParameter], Field(min_length=1, max_length=MOST_PARAMETERS)]
 
     @property
     def tested(self) -> RangeTested | None:

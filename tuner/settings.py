@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tuner.limits import LONGEST_LEASE
+
 
 class Settings(BaseSettings):
     """The settings of one process. Flags win over environment variables, those over the defaults."""
@@ -37,7 +39,7 @@ class Settings(BaseSettings):
         list[str], Field(description="modules of further objectives: names or file paths, as a JSON list")
     ] = []
     lease_seconds: Annotated[
-        float, Field(ge=1, le=86_400, description="how long a worker's lease lasts before it is renewed")
+        float, Field(ge=1, le=LONGEST_LEASE, description="how long a worker's lease lasts before it is renewed")
     ] = 60.0
     poll_seconds: Annotated[
         float, Field(gt=0, le=60, description="how often an idle worker looks for something to do")

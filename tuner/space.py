@@ -4,13 +4,11 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tuner.strict import LARGEST_FLOAT, Bound, Choice, IntegerBound, ParameterName, Strict, about
+from tuner.limits import LARGEST_FLOAT, LARGEST_TEST_STEPS, MOST_CHOICES, MOST_PARAMETERS
+from tuner.strict import Bound, Choice, IntegerBound, ParameterName, Strict, about
 from tuner.trial import ParameterValue
 
 Scale = Literal["linear", "log"]
-
-LARGEST_TEST_STEPS = 10_000
-"""Steps of a range test, and points of one that a client submits."""
 
 _Range = TypeVar("_Range", "FloatRange", "IntRange")
 
@@ -55,7 +53,7 @@ class Choices(Strict):
     """A parameter that takes one of a few values. A single choice fixes it."""
 
     type: Literal["categorical"]
-    choices: Annotated[list[Choice], Field(min_length=1, max_length=1000)]
+    choices: Annotated[list[Choice], Field(min_length=1, max_length=MOST_CHOICES)]
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -66,7 +64,7 @@ class Choices(Strict):
 
 
 Parameter = Annotated[FloatRange | IntRange | Choices, Field(discriminator="type")]
-SearchSpace = Annotated[dict[ParameterName, Parameter], Field(min_length=1, max_length=100)]
+SearchSpace = Annotated[dict[ParameterName, Parameter], Field(min_length=1, max_length=MOST_PARAMETERS)]
 
 
 class RangeTested(Strict):

@@ -9,11 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-LARGEST_INTEGER = 2**53 - 1
-"""Integers beyond it lose digits in JSON and in a float64, which is what samplers compute in."""
-
-LARGEST_FLOAT = 1e18
-"""Bounds of ranges stay below it, so that a range's width and its logarithm are ordinary numbers."""
+from tuner.limits import LARGEST_FLOAT, LARGEST_INTEGER, LONGEST_CHOICE, LONGEST_NAME, LONGEST_NOTES, LONGEST_TAG
 
 
 def without_nul(text: str) -> str:
@@ -35,16 +31,19 @@ def about(field: str, message: str) -> PydanticCustomError:
     return PydanticCustomError("value_error", "{message}", {"message": message, "field": field})
 
 
-ParameterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$")]
-MetricName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$")]
-RegisteredName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(without_nul)]
-Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(without_nul)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(without_nul)]
+_NAME = rf"^[A-Za-z_][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}$"
+
+ParameterName = Annotated[str, StringConstraints(pattern=_NAME)]
+MetricName = Annotated[str, StringConstraints(pattern=_NAME)]
+RegisteredName = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME), AfterValidator(without_nul)]
+Text = Annotated[str, StringConstraints(max_length=LONGEST_NOTES), AfterValidator(without_nul)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TAG), AfterValidator(without_nul)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Bound = Annotated[float, Field(ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
 IntegerBound = Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
 Real = Annotated[float, BeforeValidator(not_whole)]
-Choice = bool | IntegerBound | Real | Annotated[str, StringConstraints(max_length=500), AfterValidator(without_nul)]
+_Word = Annotated[str, StringConstraints(max_length=LONGEST_CHOICE), AfterValidator(without_nul)]
+Choice = bool | IntegerBound | Real | _Word
 
 
 class Strict(BaseModel):

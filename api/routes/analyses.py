@@ -18,9 +18,10 @@ from tuner.errors import (
     ReadOnlyStudy,
     StudyNotFound,
 )
+from tuner.limits import LARGEST_GRID, LONGEST_NAME, MOST_PATHS
 from tuner.service.importance import Importance
 from tuner.service.importance import importance as importance_of
-from tuner.service.landscape import MOST_PATHS, LandscapeView, of_study
+from tuner.service.landscape import LandscapeView, of_study
 from tuner.service.pareto import Pareto, pareto
 from tuner.service.surface import RateSurface, rate_surface
 from tuner.strict import without_nul
@@ -48,7 +49,12 @@ class LandscapeQuery(BaseModel, extra="forbid"):
 
     trials: TrialNumbers = None
     resolution: Annotated[
-        int, Field(ge=2, le=101, description="Points along each axis. Each point of the grid is a gradient evaluation.")
+        int,
+        Field(
+            ge=2,
+            le=LARGEST_GRID,
+            description="Points along each axis. Each point of the grid is a gradient evaluation.",
+        ),
     ] = 41
 
 
@@ -69,7 +75,7 @@ class SurfaceQuery(BaseModel, extra="forbid"):
 
     parameter: Annotated[
         Annotated[str, AfterValidator(without_nul)],
-        Field(max_length=100, description="The numeric parameter that stands for the rate."),
+        Field(max_length=LONGEST_NAME, description="The numeric parameter that stands for the rate."),
     ] = "learning_rate"
     resolution: Annotated[int, Field(ge=2, le=200, description="Rates at most, and step counts at most.")] = 60
     within: Annotated[

@@ -20,6 +20,7 @@ from tuner.errors import (
     ReadOnlyStudy,
     StudyNotFound,
 )
+from tuner.limits import LARGEST_TEST_PAGE
 from tuner.service import range_tests, stability
 from tuner.service.range_tests import ClientCurve, RangeTest, RangeTestPlan, StoredRangeTest, StoredRangeTests
 from tuner.service.stability import MeasuredCurvature, ObjectiveStability, Stability, StabilityEffort, StabilityProbe
@@ -52,7 +53,7 @@ CurveOrPlan = Annotated[
 class RangeTestQuery(Paging):
     """Which range tests, and how finely to show them."""
 
-    page_size: Annotated[int, Field(ge=1, le=100, description="How many at most.")] = 20
+    page_size: Annotated[int, Field(ge=1, le=LARGEST_TEST_PAGE, description="How many at most.")] = 20
     max_points: Annotated[
         int, Field(ge=10, le=10_000, description="Points of each curve at most; extremes and ends are kept.")
     ] = 1000

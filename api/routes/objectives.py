@@ -10,10 +10,10 @@ from api.problems import documented
 from tuner import objectives
 from tuner.definition import ObjectiveChoice
 from tuner.errors import InvalidInput, ObjectiveFailed, ObjectiveNotFound
+from tuner.limits import LARGEST_GRID, LARGEST_PREVIEW, LARGEST_RATE, MOST_PATHS
 from tuner.objectives import KnownCurvature, KnownMinimum, Named, Objective, ObjectiveType, Stochastic, Validated
-from tuner.service.landscape import MOST_PATHS, ObjectivePreview
+from tuner.service.landscape import ObjectivePreview
 from tuner.service.landscape import preview as try_rates
-from tuner.service.resolution import LARGEST_RATE
 from tuner.strict import RegisteredName, Seed, Strict
 
 router = APIRouter(prefix="/v1/objectives", tags=["objectives"], route_class=JsonRoute)
@@ -33,14 +33,14 @@ class Preview(Strict):
             "creeps, and the last and the first on either side of where descents end above their start.",
         ),
     ] = None
-    steps: Annotated[int, Field(ge=1, le=2000)] = 200
+    steps: Annotated[int, Field(ge=1, le=LARGEST_PREVIEW)] = 200
     update_rule: RegisteredName = "gradient_descent"
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     resolution: Annotated[
         int | None,
         Field(
             ge=2,
-            le=101,
+            le=LARGEST_GRID,
             description="Points along each axis. Each point of the grid is a gradient evaluation. null: no grid, the "
             "descents alone.",
         ),

@@ -10,7 +10,6 @@ from api.routes.studies import LOCATION
 from api.schemas import Attempt, Number, Reason, WorkerName
 from api.serving import StudyAddress, TrialNumber, Writing
 from api.writing import WritingRoute
-from tuner.definition import LARGEST_BATCH, LARGEST_CLIENT_STEPS
 from tuner.errors import (
     AlreadyTold,
     FieldError,
@@ -22,6 +21,7 @@ from tuner.errors import (
     TrialNotFound,
     TrialState,
 )
+from tuner.limits import LARGEST_BATCH, LARGEST_CLIENT_STEPS, LONGEST_LEASE, MOST_METRICS, MOST_POINTS
 from tuner.service.ask import Ask
 from tuner.service.leases import Release
 from tuner.service.report import NewPoints, Report, Reported
@@ -45,14 +45,11 @@ class AskRequest(Strict):
     count: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] = 1
     worker: Annotated[WorkerName | None, Field(description="Shown beside the trial.")] = None
     lease_seconds: Annotated[
-        float, Field(ge=1, le=86_400, description="After which an unrenewed trial is given to somebody else.")
+        float, Field(ge=1, le=LONGEST_LEASE, description="After which an unrenewed trial is given to somebody else.")
     ] = 60
 
 
 ONE_TRIAL = AskRequest()
-
-MOST_POINTS = 100_000
-"""Points in one report, over all its columns."""
 
 
 class Result(Strict):
@@ -60,7 +57,7 @@ class Result(Strict):
 
     attempt: Attempt
     state: Literal["complete", "failed", "pruned"]
-    values: Annotated[dict[MetricName, WireFloat], Field(max_length=100, default_factory=dict)]
+    values: Annotated[dict[MetricName, WireFloat], Field(max_length=MOST_METRICS, default_factory=dict)]
     reason: Annotated[Reason | None, Field(description="Why it failed or was pruned, in words.")] = None
 
     def ending(self, number: int) -> Ending:
@@ -112,7 +109,7 @@ class Points(Strict):
         list[Annotated[int, Field(ge=0, le=LARGEST_CLIENT_STEPS)]],
         Field(max_length=MOST_POINTS, description="Updates made, for each point; 0 is the start."),
     ]
-    values: Annotated[dict[MetricName, list[WireFloat | None]], Field(max_length=100)]
+    values: Annotated[dict[MetricName, list[WireFloat | None]], Field(max_length=MOST_METRICS)]
 
     def report(self, number: int) -> Report:
         """The report on the trial of that number.

@@ -24,6 +24,7 @@ from tuner.errors import (
     StudyNotFound,
     StudyState,
 )
+from tuner.limits import LONGEST_NAME, LONGEST_TAG, MOST_TAGS
 from tuner.service import studies
 from tuner.service.paging import LONGEST_TOKEN
 from tuner.service.studies import ValidStudy
@@ -45,11 +46,11 @@ class StudyQuery(Paging):
     ] = None
     text: Annotated[
         Annotated[str, AfterValidator(without_nul)] | None,
-        Field(max_length=100, description="Only those whose name contains it."),
+        Field(max_length=LONGEST_NAME, description="Only those whose name contains it."),
     ] = None
     tag: Annotated[
         Annotated[str, AfterValidator(without_nul)] | None,
-        Field(max_length=64, description="Only those that have this tag."),
+        Field(max_length=LONGEST_TAG, description="Only those that have this tag."),
     ] = None
     sort: Annotated[
         StudyOrder,
@@ -73,7 +74,7 @@ class StudyChanges(Strict):
     """What may be changed of a study. What is left out stays; what is given replaces the whole of it."""
 
     notes: Text = ""
-    tags: Annotated[list[Tag], Field(max_length=50, default_factory=list)]
+    tags: Annotated[list[Tag], Field(max_length=MOST_TAGS, default_factory=list)]
     budget: Budget = Budget()
 
 

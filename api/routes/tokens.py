@@ -10,6 +10,7 @@ from api.body import JsonRoute
 from api.problems import documented
 from api.serving import OfDatabase, Service, Serving
 from tuner.errors import AuthenticationOff, InvalidInput, NotFound
+from tuner.limits import LONGEST_TOKEN_NAME
 from tuner.service import tokens
 from tuner.service.tokens import Scope, Token
 from tuner.strict import Strict
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/v1/tokens", tags=["tokens"], route_class=JsonRoute)
 class NewToken(Strict):
     """What a token may do, and for how long."""
 
-    name: Annotated[str, Field(max_length=64, description="By which it is listed and revoked.")]
+    name: Annotated[str, Field(max_length=LONGEST_TOKEN_NAME, description="By which it is listed and revoked.")]
     scope: Annotated[Scope, Field(strict=False, description="How far it goes.")] = Scope.WORK
     expires_in_seconds: Annotated[
         int | None, Field(ge=60, le=10 * 366 * 86_400, description="Null: valid until it is revoked.")

@@ -14,6 +14,7 @@ from api.serving import OfDatabase, StudyAddress, TrialNumber
 from tuner.analysis.verdict import Name
 from tuner.errors import InvalidInput, ReadOnlyStudy, StudyNotFound, TrialNotFound
 from tuner.errors import TrialState as WrongState
+from tuner.limits import LARGEST_CURVE
 from tuner.service import attempts, listing, trials
 from tuner.service import exclusion as excluding
 from tuner.strict import Strict, without_nul
@@ -143,7 +144,7 @@ class CurveQuery(BaseModel, extra="forbid"):
     """How finely to show a curve."""
 
     max_points: Annotated[
-        int, Field(ge=10, le=100_000, description="Points of each curve at most; extremes and ends are kept.")
+        int, Field(ge=10, le=LARGEST_CURVE, description="Points of each curve at most; extremes and ends are kept.")
     ] = 1000
 
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from tuner.analysis.range_test import Finding, RangeTest, analyse, exploded, geometric
 from tuner.descent import Descent, Method, Row
 from tuner.errors import InvalidInput
+from tuner.limits import LARGEST_TEST_STEPS
 from tuner.objectives import Array, create
 from tuner.objectives.line_fit import LineFit
 from tuner.objectives.logistic_regression import LogisticRegression
 from tuner.objectives.network import Network
 from tuner.objectives.quadratic import Quadratic
-from tuner.space import LARGEST_TEST_STEPS
 
 RATES = np.geomspace(1e-6, 10, 141)
 """Twenty a decade."""

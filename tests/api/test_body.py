@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from api.body import DEEPEST, LONGEST_INTEGER, parse
+from api.body import parse
 from api.problems import Refused
 from tuner.errors import InvalidInput
+from tuner.limits import DEEPEST, LONGEST_INTEGER
 
 RESULT = '{"number":%d,"attempt":1,"state":"complete","values":{"loss":0.1}}'
 MANY = "[" + ",".join(RESULT % number for number in range(100)) + "]"

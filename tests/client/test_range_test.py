@@ -19,9 +19,9 @@ from tuner.errors import (
     ObjectiveNotFound,
     StudyNotFound,
 )
+from tuner.limits import LARGEST_TEST_STEPS
 from tuner.objectives.line_fit import LineFit
 from tuner.service import range_tests, studies
-from tuner.space import LARGEST_TEST_STEPS
 from tuner.storage.database import Database
 
 

@@ -14,15 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from tuner.descent import Descent, Method, Row
 from tuner.errors import FieldError, InvalidInput
+from tuner.limits import LARGEST_RATE, LARGEST_TEST_STEPS
 from tuner.objectives import Objective
-from tuner.space import LARGEST_TEST_STEPS
 
 LOW, HIGH, STEPS = 1e-6, 100.0, 100
 """The customary test: from a rate at which nothing moves to one that nothing survives; the explosion ends it sooner."""
 
 PLAIN = Method()
 
-SMALLEST_RATE, LARGEST_RATE = 1e-12, 1e12
+SMALLEST_RATE = 1e-12
 
 EXPLODED = 4.0
 """A loss has exploded when it is so many times farther above the best than any before. fastai's finder says four times

@@ -24,6 +24,7 @@ from tuner.analysis.verdict import Name, judge
 from tuner.definition import ObjectiveChoice
 from tuner.descent import RULES, Method, Row
 from tuner.errors import ExternalStudy, InvalidInput, NoResult
+from tuner.limits import MOST_PATHS
 from tuner.objectives import Array, KnownCurvature, KnownMinimum, Objective
 from tuner.service.open_study import definition_of
 from tuner.storage import ranked, studies, trials
@@ -31,8 +32,6 @@ from tuner.storage.database import Connection, Database
 from tuner.storage.studies import StudyRecord
 from tuner.storage.trials import TrialRecord
 from tuner.trial import Outcome, ParameterValue, WireFloat
-
-MOST_PATHS = 8
 
 FIRST_TRIALS = 200
 """Trials of a study, its first ones, among which `telling_trials` looks."""

@@ -15,15 +15,16 @@ from tuner.analysis.range_test import Finding, analyse
 from tuner.definition import StudyDefinition
 from tuner.descent import Method
 from tuner.errors import ExternalStudy, FieldError, InvalidInput
+from tuner.limits import LARGEST_FLOAT, LARGEST_TEST_STEPS
 from tuner.service.idempotency import Key
 from tuner.service.measuring import measure
 from tuner.service.open_study import definition_of
 from tuner.service.paging import page_number
-from tuner.space import LARGEST_TEST_STEPS, RangeTested
+from tuner.space import RangeTested
 from tuner.storage import measurements, studies
 from tuner.storage.database import Connection, Database
 from tuner.storage.measurements import Measurement
-from tuner.strict import LARGEST_FLOAT, Choice, Strict
+from tuner.strict import Choice, Strict
 from tuner.trial import ParameterValue, WireFloat
 
 KIND = "range_test"

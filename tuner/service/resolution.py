@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tuner import objectives
-from tuner.definition import LARGEST_CLIENT_STEPS, LARGEST_STEPS, StudyDefinition, StudyRequest
+from tuner.definition import StudyDefinition, StudyRequest
 from tuner.descent import RULES, RuleSetting
 from tuner.errors import FieldError, InvalidInput, ObjectiveNotFound
 from tuner.goal import STEPS
+from tuner.limits import LARGEST_CLIENT_STEPS, LARGEST_RATE, LARGEST_STEPS
 from tuner.objectives import Objective, Stochastic, Validated
 from tuner.search import default_sampler, plans, resolve_sampler
 from tuner.search.pruners import resolve_pruner
@@ -19,8 +20,6 @@ from tuner.search.sampler import is_fixed
 from tuner.service import budget
 from tuner.service.range_tests import FoundRange, RangeTestPlan, find_range, plan_of
 from tuner.space import Choices, IntRange, Parameter
-
-LARGEST_RATE = 1e12
 
 
 @dataclass(frozen=True)

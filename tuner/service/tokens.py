@@ -16,6 +16,7 @@ from typing import NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tuner.errors import InvalidInput, NotFound, Unauthenticated
+from tuner.limits import LONGEST_TOKEN_NAME
 from tuner.storage import tokens
 from tuner.storage.database import Connection, Database, now
 from tuner.storage.tokens import TokenRecord
@@ -25,7 +26,7 @@ SESSION_LASTS = timedelta(hours=12)
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
 """How exact ``last_used_at`` is: noting each use would be a write for each request."""
 
-_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_TOKEN_NAME - 1}}}")
 _TOKEN = re.compile("tuner_([a-z2-7]{8})_([A-Za-z0-9_-]{43})")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -84,7 +85,9 @@ def create(database: Database, name: str, scope: Scope, lasts: timedelta | None 
         InvalidInput: the name cannot be, or a token of that name is not revoked yet; the time is over already.
     """
     if _NAME.fullmatch(name) is None:
-        raise InvalidInput.at("name", "must be up to 64 letters, digits and .-_, and begin with a letter or digit")
+        raise InvalidInput.at(
+            "name", f"must be up to {LONGEST_TOKEN_NAME} letters, digits and .-_, and begin with a letter or digit"
+        )
     if lasts is not None and lasts <= timedelta(0):
         raise InvalidInput.at("expires", "must be in the future")
     prefix = "".join(secrets.choice(_ALPHABET) for _ in range(8))

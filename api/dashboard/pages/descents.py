@@ -15,8 +15,8 @@ from api.serving import OfDatabase, StudyAddress
 from tuner import objectives
 from tuner.definition import ObjectiveChoice
 from tuner.errors import InvalidInput, NoResult
+from tuner.limits import LARGEST_PREVIEW, LARGEST_RATE
 from tuner.service import landscape
-from tuner.service.resolution import LARGEST_RATE
 from tuner.strict import RegisteredName, Seed
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +35,7 @@ class Question(BaseModel):
     settings: Annotated[str, Field(max_length=10_000)] = "{}"
     initial_seed: Seed = 0
     rate: Annotated[float | None, Field(gt=0, le=LARGEST_RATE, allow_inf_nan=False)] = None
-    steps: Annotated[int, Field(ge=1, le=2000)] = 40
+    steps: Annotated[int, Field(ge=1, le=LARGEST_PREVIEW)] = 40
     update_rule: RegisteredName = "gradient_descent"
     momentum: Annotated[float | None, Field(ge=0, lt=1)] = None
     picture: bool = True

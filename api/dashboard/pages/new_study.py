@@ -12,6 +12,7 @@ from api.dashboard.rendering import render
 from api.routes.objectives import RegisteredObjective, everything
 from api.serving import OfDatabase
 from tuner.descent import RULES
+from tuner.limits import LONGEST_NAME
 from tuner.search import SAMPLERS
 from tuner.search.pruners import PRUNERS
 from tuner.search.pruners.registry import PrunerType
@@ -49,7 +50,7 @@ class Offered:
 
 @router.get("/new")
 def new_study_page(
-    request: Request, database: OfDatabase, objective: Annotated[str | None, Query(max_length=100)] = None
+    request: Request, database: OfDatabase, objective: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None
 ) -> HTMLResponse:
     """The form. ``objective`` chooses one; empty, the reader's own training."""
     known = everything()

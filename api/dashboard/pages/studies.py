@@ -14,6 +14,7 @@ from api.dashboard.format import number as readable
 from api.dashboard.rendering import render
 from api.serving import OfDatabase
 from tuner.definition import Study
+from tuner.limits import LONGEST_NAME, LONGEST_TAG
 from tuner.service import events, points, studies
 from tuner.service.paging import LONGEST_TOKEN
 from tuner.storage.database import Database
@@ -58,9 +59,9 @@ SAID: Mapping[StudyOrder, str] = {
 class Wanted(BaseModel):
     """Which studies the page shows: what its address says. An empty field of its form says nothing."""
 
-    text: Annotated[str, Query(max_length=100), AfterValidator(without_nul)] = ""
+    text: Annotated[str, Query(max_length=LONGEST_NAME), AfterValidator(without_nul)] = ""
     state: Literal["", "active", "paused", "stopped", "completed"] = ""
-    tag: Annotated[str, Query(max_length=64), AfterValidator(without_nul)] = ""
+    tag: Annotated[str, Query(max_length=LONGEST_TAG), AfterValidator(without_nul)] = ""
     sort: StudyOrder = "-created"
     page_token: Annotated[str | None, Query(max_length=LONGEST_TOKEN)] = None
 

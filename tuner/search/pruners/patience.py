@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from tuner.definition import PrunerChoice
+from tuner.limits import LARGEST_FLOAT
 from tuner.search.pruners.progress import Progress
 from tuner.search.pruners.pruner import Pruner, StepCount, number
-from tuner.strict import LARGEST_FLOAT
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tuner.definition import LARGEST_CLIENT_STEPS
+from tuner.limits import LARGEST_CLIENT_STEPS
 from tuner.search.pruners.progress import Progress
 from tuner.search.pruners.rungs import Rungs
 from tuner.space import Choices, FloatRange, SearchSpace

@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tuner.limits import LARGEST_FLOAT
 from tuner.search.pruners.progress import Progress
 from tuner.search.pruners.pruner import ReportPruner, Step, number
-from tuner.strict import LARGEST_FLOAT
 
 Limit = Annotated[float, Field(ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
 
