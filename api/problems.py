@@ -26,6 +26,7 @@ from tuner.errors import (
     ObjectiveFailed,
     StorageError,
     StudyChanged,
+    TooManyOpenTrials,
     TunerError,
     Unauthenticated,
 )
@@ -42,6 +43,7 @@ STATUS: Mapping[type[TunerError], int] = {
     StudyChanged: 412,
     Unauthenticated: 401,
     AccessRefused: 403,
+    TooManyOpenTrials: 429,
     StorageError: 503,
     TunerError: 500,
 }
@@ -105,6 +107,9 @@ def describe(error: Exception) -> tuple[Problem, Mapping[str, str]]:
         case Unauthenticated():
             status, code, title, detail = 401, error.code, error.title, str(error)
             headers = {"WWW-Authenticate": "Bearer"}
+        case TooManyOpenTrials():
+            status, code, title, detail = status_of(type(error)), error.code, error.title, str(error)
+            headers = {"Retry-After": RETRY_AFTER}
         case TunerError():
             status, code, title, detail = status_of(type(error)), error.code, error.title, str(error)
         case HTTPException():

@@ -17,6 +17,8 @@ from tuner.errors import StudyNotFound, TrialNotFound
 from tuner.limits import LONGEST_KEY
 from tuner.service.group_commit import GroupCommit
 from tuner.service.idempotency import Key
+from tuner.service.quotas import Quota
+from tuner.service.tokens import Bearer
 from tuner.service.writes import Action, Write
 from tuner.settings import Settings
 from tuner.storage.database import Database
@@ -51,6 +53,12 @@ class Writer:
 
     service: Service
     key: Key | None
+    bearer: Bearer | None
+
+    @property
+    def quota(self) -> Quota | None:
+        """What the token that it carries may have."""
+        return _quota(self.service.settings, self.bearer)
 
     async def __call__(self, study: str, action: Action) -> BaseModel:
         """The answer to a write, once it is durable.
@@ -88,7 +96,7 @@ async def database(service: Annotated[Service, Depends(service)]) -> Database:
 
 async def client_name(request: Request) -> str:
     """Who asks, as far as is known: the token's name, or else the address."""
-    bearer = getattr(request.state, "bearer", None)
+    bearer = _bearer(request)
     if bearer is not None:
         return f"the token {bearer.name!r}"
     return "somebody" if request.client is None else request.client.host
@@ -105,7 +113,22 @@ async def request_key(request: Request, idempotency_key: KeyHeader = None) -> Ke
 
 async def writer(request: Request, idempotency_key: KeyHeader = None) -> Writer:
     """The service's writer, for this request."""
-    return Writer(request.app.state.service, await request_key(request, idempotency_key))
+    return Writer(request.app.state.service, await request_key(request, idempotency_key), _bearer(request))
+
+
+async def quota(request: Request, service: Annotated[Service, Depends(service)]) -> Quota | None:
+    """What the token that a request carries may have; None where none is asked for."""
+    return _quota(service.settings, _bearer(request))
+
+
+def _bearer(request: Request) -> Bearer | None:
+    return getattr(request.state, "bearer", None)
+
+
+def _quota(settings: Settings, bearer: Bearer | None) -> Quota | None:
+    if bearer is None:
+        return None
+    return Quota(bearer.token_id, settings.studies_per_token, settings.open_trials_per_token)
 
 
 def _study_address(study: str) -> str:
@@ -125,6 +148,7 @@ def _trial_number(number: str) -> int:
 Serving = Annotated[Service, Depends(service)]
 OfClient = Annotated[str, Depends(client_name)]
 OfDatabase = Annotated[Database, Depends(database)]
+OfToken = Annotated[Quota | None, Depends(quota)]
 RequestKey = Annotated[Key | None, Depends(request_key)]
 Writing = Annotated[Writer, Depends(writer)]
 

@@ -201,6 +201,13 @@ class BudgetSpent(Conflict):
     title = "Budget spent"
 
 
+class TooManyStudies(Conflict):
+    """The token has as many studies as it may have: delete some, or have the limit raised."""
+
+    code = "too_many_studies"
+    title = "Too many studies"
+
+
 class StudyState(Conflict):
     """The study's state does not allow the verb."""
 
@@ -232,6 +239,13 @@ class AlreadyTold(Conflict):
 
     code = "already_told"
     title = "Already told"
+
+
+class TooManyOpenTrials(TunerError):
+    """The token holds as many running trials as it may: tell them or give them back, and ask again."""
+
+    code = "too_many_open_trials"
+    title = "Too many open trials"
 
 
 class ObjectiveFailed(TunerError):

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     requests_per_second: Annotated[
         float, Field(ge=0, le=1_000_000, description="requests of one token that a process answers; 0: no limit")
     ] = 1000.0
+    studies_per_token: Annotated[
+        int, Field(ge=0, le=10**9, description="studies that one token may have made; 0: no limit")
+    ] = 10_000
+    open_trials_per_token: Annotated[
+        int, Field(ge=0, le=10**9, description="running trials that one token may hold; 0: no limit")
+    ] = 0
     event_streams: Annotated[
         int, Field(ge=0, le=100_000, description="event streams that one process serves at once")
     ] = 500

@@ -18,6 +18,7 @@ from tuner.errors import (
     LeaseLost,
     ReadOnlyStudy,
     StudyNotFound,
+    TooManyOpenTrials,
     TrialNotFound,
     TrialState,
 )
@@ -166,14 +167,23 @@ async def enqueue(study: StudyAddress, point: ChosenPoint, write: Writing) -> Re
     summary="Ask for trials to run",
     response_model=Asked,
     responses=documented(
-        InvalidInput, KeyReused, StudyNotFound, ReadOnlyStudy, body=True, refusals={503: ["draining"]}
+        InvalidInput,
+        KeyReused,
+        StudyNotFound,
+        ReadOnlyStudy,
+        TooManyOpenTrials,
+        body=True,
+        refusals={503: ["draining"]},
     ),
 )
 async def ask(study: StudyAddress, write: Writing, request: AskRequest = ONE_TRIAL) -> Response:
-    """Lease trials to run. None is an ordinary answer: the study's state says why, and when to ask again."""
+    """Lease trials to run. None is an ordinary answer: the study's state says why, and when to ask again.
+
+    A token that holds running trials already may be given fewer than it asks for; at its limit it is refused.
+    """
     if write.service.draining.is_set():
         raise Refused(503, "draining", "The service is about to stop; ask again.", headers={"Retry-After": "1"})
-    return _answer(await write(study, Ask(request.count, request.worker, request.lease_seconds)))
+    return _answer(await write(study, Ask(request.count, request.worker, request.lease_seconds, write.quota)))
 
 
 @router.post(

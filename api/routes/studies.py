@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from api.body import JsonRoute
 from api.problems import documented
 from api.schemas import GO_ON, Paging
-from api.serving import OfDatabase, RequestKey, StudyAddress
+from api.serving import OfDatabase, OfToken, RequestKey, StudyAddress
 from tuner.definition import Budget, Study, StudyRequest
 from tuner.errors import (
     InvalidInput,
@@ -23,6 +23,7 @@ from tuner.errors import (
     StudyExists,
     StudyNotFound,
     StudyState,
+    TooManyStudies,
 )
 from tuner.limits import LONGEST_NAME, LONGEST_TAG, MOST_TAGS
 from tuner.service import studies
@@ -86,15 +87,17 @@ class StudyChanges(Strict):
     responses={
         201: {"headers": LOCATION},
         200: {"description": "The identical study exists", "model": Study, "headers": LOCATION},
-        **documented(InvalidInput, KeyReused, MissingExtra, ObjectiveFailed, StudyExists, body=True),
+        **documented(InvalidInput, KeyReused, MissingExtra, ObjectiveFailed, StudyExists, TooManyStudies, body=True),
     },
 )
-def create(definition: StudyRequest, database: OfDatabase, response: Response, key: RequestKey) -> Study:
+def create(
+    definition: StudyRequest, database: OfDatabase, response: Response, key: RequestKey, quota: OfToken
+) -> Study:
     """Create a study, or find the identical one: then the answer is 200.
 
     `"learning_rate": "range-test"` finds the range by a range test, which is charged to the study.
     """
-    study, created = studies.create(database, definition, key)
+    study, created = studies.create(database, definition, key, quota)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/studies/{study.address}"
     return study

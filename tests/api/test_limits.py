@@ -9,7 +9,7 @@ import pytest
 
 from api.allowance import BURST_SECONDS, Allowance
 from api.app import create_app
-from tests.api.requests import external
+from tests.api.requests import external, problem
 from tests.api.server import serving
 from tests.api.streams import following
 from tuner.service import tokens
@@ -24,7 +24,12 @@ GUIDE = Path(__file__).parents[2] / "docs" / "settings.md"
 def guarded(tmp_path: Path) -> Iterator[tuple[Database, httpx.Client]]:
     database = Database(f"sqlite:///{tmp_path / 'tuner.db'}")
     settings = Settings(
-        database_url=database.url, authentication=True, requests_per_second=5, event_streams_per_client=2
+        database_url=database.url,
+        authentication=True,
+        requests_per_second=5,
+        event_streams_per_client=2,
+        studies_per_token=1,
+        open_trials_per_token=2,
     )
     with serving(create_app(settings, database)) as client:
         yield database, client
@@ -76,6 +81,28 @@ def test_a_client_has_so_many_event_streams(guarded: tuple[Database, httpx.Clien
         refused = client.get("/v1/studies/resnet/events")
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
         assert "'me'" in refused.json()["detail"]
+
+
+def test_a_token_has_so_many_studies_and_running_trials(guarded: tuple[Database, httpx.Client]) -> None:
+    database, client = guarded
+    mine, other = (
+        {"Authorization": f"Bearer {tokens.create(database, name, Scope.WRITE).text}"} for name in ("mine", "other")
+    )
+    assert [client.post("/v1/studies", json=external(), headers=mine).status_code for _ in range(2)] == [201, 200]
+    refused = client.post("/v1/studies", json=external("second"), headers=mine)
+    assert (refused.status_code, problem(refused)["code"]) == (409, "too_many_studies")
+    assert client.post("/v1/studies", json=external("second"), headers=other).status_code == 201
+
+    ask = "/v1/studies/resnet/trials:ask"
+    asked = client.post(ask, json={"count": 3}, headers=mine).json()["trials"]
+    assert len(asked) == 2
+    refused = client.post("/v1/studies/second/trials:ask", headers=mine)
+    assert (refused.status_code, problem(refused)["code"]) == (429, "too_many_open_trials")
+    assert refused.headers["retry-after"] == "1"
+    assert len(client.post(ask, headers=other).json()["trials"]) == 1
+    release = f"/v1/studies/resnet/trials/{asked[0]['number']}:release"
+    assert client.post(release, json={"attempt": 1}, headers=mine).status_code == 200
+    assert len(client.post(ask, headers=mine).json()["trials"]) == 1
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -62,13 +62,23 @@ def refusal(response: httpx.Response) -> TunerError:
             response.status_code,
         )
     kind = _CODES.get(problem["code"]) or _BY_STATUS.get(response.status_code)
-    detail = str(problem.get("detail") or problem.get("title") or problem["code"])
+    detail = _detail(problem)
     if kind is None:
         return UnexpectedAnswer(f"the service answered {response.status_code}: {detail}", response.status_code)
     if not issubclass(kind, InvalidInput):
         return kind(detail)
     fields = [FieldError(str(error["field"]), str(error["message"])) for error in problem.get("errors") or ()]
     return kind(*fields) if fields else kind.at("request", detail)
+
+
+def reason(response: httpx.Response) -> str:
+    """Why a response is no success, in words."""
+    problem = _problem(response)
+    return response.reason_phrase if problem is None else _detail(problem)
+
+
+def _detail(problem: Mapping[str, Any]) -> str:
+    return str(problem.get("detail") or problem.get("title") or problem["code"])
 
 
 def _problem(response: httpx.Response) -> dict[str, Any] | None:

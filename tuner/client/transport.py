@@ -20,7 +20,7 @@ from urllib.parse import quote
 import httpx
 
 from tuner import __version__
-from tuner.client.errors import ServiceUnreachable, UnexpectedAnswer, refusal
+from tuner.client.errors import ServiceUnreachable, UnexpectedAnswer, reason, refusal
 from tuner.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class Transport:
             ) from error
         if response.status_code in UNAVAILABLE:
             raise ServiceUnreachable(
-                f"{self.url} cannot serve at the moment ({response.status_code} {response.reason_phrase})",
+                f"{self.url} cannot serve at the moment ({response.status_code} {reason(response)})",
                 _seconds(response.headers.get("retry-after")),
             )
         if not response.is_success:

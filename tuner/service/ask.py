@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tuner.errors import TunerError
 from tuner.search import Suggestions, suggest
 from tuner.service import budget
 from tuner.service.budget import Allowance
 from tuner.service.history import history
 from tuner.service.open_study import OpenStudy, Point, open_study
+from tuner.service.quotas import Quota, at_its_limit, open_trials_left
 from tuner.storage import leases, trials
 from tuner.storage.database import Connection, Database
 from tuner.storage.trials import TrialRecord
@@ -29,11 +31,17 @@ RETRY_AFTER = 1.0
 
 @dataclass(frozen=True)
 class Ask:
-    """On which terms trials are leased: how many at most, to whom, for how long."""
+    """On which terms trials are leased: how many at most, to whom, for how long, and for which token."""
 
     count: int = 1
     worker: str | None = None
     lease_seconds: float = 60.0
+    quota: Quota | None = None
+
+    @property
+    def limited(self) -> Quota | None:
+        """The quota, where it limits what this may be given."""
+        return self.quota if self.quota is not None and self.quota.open_trials else None
 
 
 def ask(
@@ -54,6 +62,34 @@ def ask(
             return answer
 
     return database.write(work)
+
+
+def take_asks(study: OpenStudy, asks: Sequence[Ask]) -> list[Asked | TunerError]:
+    """What comes in at once, each served as far as its token's quota goes.
+
+    An ask is refused only where nothing is left to its token, and the study would go on.
+    """
+    allowed = _within_quotas(study, asks) if study.record.state == "active" else asks
+    return [
+        at_its_limit(ask.limited) if ask.limited and not within.count and answer.study_state == "active" else answer
+        for ask, within, answer in zip(asks, allowed, lease_out(study, allowed), strict=True)
+    ]
+
+
+def _within_quotas(study: OpenStudy, asks: Sequence[Ask]) -> Sequence[Ask]:
+    """The asks, each for no more than is left to its token."""
+    left = open_trials_left(study.connection, [ask.limited for ask in asks if ask.limited])
+    if not left:
+        return asks
+    allowed = []
+    for ask in asks:
+        if ask.limited:
+            count = min(ask.count, left[ask.limited.token_id])
+            left[ask.limited.token_id] -= count
+            allowed.append(replace(ask, count=count))
+        else:
+            allowed.append(ask)
+    return allowed
 
 
 def lease_out(study: OpenStudy, asks: Sequence[Ask]) -> list[Asked]:
@@ -147,6 +183,7 @@ def _lease_waiting(study: OpenStudy, chosen: Sequence[TrialRecord], ask: Ask) ->
         seconds=ask.lease_seconds,
         moment=study.moment,
         sequence=study.sequence,
+        token_id=ask.quota and ask.quota.token_id,
     )
     until = _until(study, ask)
     return [_given(record.number, record.attempt, until, record.parameters) for record in leased]
@@ -195,6 +232,7 @@ def _begin(study: OpenStudy, begun: Sequence[tuple[Ask, datetime, Point]]) -> No
             reserved_evaluations=budget.cost(study.definition, point[0]),
             attempt=1,
             worker=ask.worker,
+            token_id=ask.quota and ask.quota.token_id,
             lease_seconds=ask.lease_seconds,
             lease_expires_at=until,
             started_at=study.moment,

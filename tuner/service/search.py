@@ -353,6 +353,7 @@ def _open_again(study: OpenStudy, worker: str, wanted: Mapping[int, tuple[Wanted
                 "state": "running",
                 "attempt": attempt,
                 "worker": worker,
+                "token_id": None,
                 "parameters": {**record.parameters, "steps": last},
                 "reserved_evaluations": one.cost(last),
                 "started_at": study.moment if attempt != record.attempt else record.started_at,

@@ -21,10 +21,11 @@ from tuner.errors import (
     StudyNotFound,
     StudyState,
 )
-from tuner.service import budget, idempotency
+from tuner.service import budget, idempotency, quotas
 from tuner.service.idempotency import Key
 from tuner.service.open_study import definition_of, open_study
 from tuner.service.paging import place, place_token
+from tuner.service.quotas import Quota
 from tuner.service.range_tests import RangeTestPlan
 from tuner.service.resolution import check_budget, judge, resolve_request
 from tuner.storage import ranked, studies, study_list, trials
@@ -87,15 +88,22 @@ def validate(database: Database, request: StudyRequest) -> ValidStudy:
     return ValidStudy(definition=definition, range_test=plan, exists=database.read(work))
 
 
-def create(database: Database, request: StudyDefinition | StudyRequest, key: Key | None = None) -> tuple[Study, bool]:
+def create(
+    database: Database,
+    request: StudyDefinition | StudyRequest,
+    key: Key | None = None,
+    quota: Quota | None = None,
+) -> tuple[Study, bool]:
     """Create the study, or find the identical one; whether it was created.
 
     A range test that is to find its learning rate is run for each request, and charged to the study that is created.
+    The study counts for the token of the quota.
 
     Raises:
         InvalidInput: the definition names what no registry knows, or a range test gives no range.
         ObjectiveFailed: the objective raised or answered wrong shapes.
         StudyExists: the name belongs to another definition; the message names the fields that differ.
+        TooManyStudies: the token has as many as it may.
         KeyReused: the key belongs to another request.
     """
     resolved, found = resolve_request(request)
@@ -112,6 +120,8 @@ def create(database: Database, request: StudyDefinition | StudyRequest, key: Key
         return study, created
 
     def find_or_create(connection: Connection) -> tuple[Study, bool]:
+        if quota is not None and quota.studies:
+            quotas.hold(connection, [quota])
         try:
             record = studies.create(
                 connection,
@@ -121,11 +131,13 @@ def create(database: Database, request: StudyDefinition | StudyRequest, key: Key
                 metrics=[name for name, _ in resolved.goal.aims],
                 objective=None if resolved.objective is None else resolved.objective.name,
                 moment=now(connection),
+                token_id=quota and quota.token_id,
             )
         except StudyExists:
             record = studies.get(connection, resolved.name, lock=True)
             _require_same(record, resolved)
             return views(connection, [record])[0], False
+        quotas.require_room(connection, quota)
         if found is not None:
             found.store(connection, record.id, record.created_at)
             record = studies.get_by_id(connection, record.id)

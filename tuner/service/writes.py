@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from tuner.errors import ReadOnlyStudy, StudyNotFound, TunerError
-from tuner.service import idempotency
-from tuner.service.ask import Ask, lease_out
+from tuner.service import idempotency, quotas
+from tuner.service.ask import Ask, take_asks
 from tuner.service.idempotency import Key
 from tuner.service.leases import Release, give_back
 from tuner.service.open_study import OpenStudy, open_study
@@ -54,7 +54,7 @@ _KINDS = (
     _Kind({Tell: Trial, TellMany: Judgements}, settle_all),
     _Kind({Release: Trial}, give_back),
     _Kind({Enqueue: Trial}, add_chosen),
-    _Kind({Ask: Asked}, lease_out),
+    _Kind({Ask: Asked}, take_asks),
 )
 
 _ANSWERS = {action: answer for kind in _KINDS for action, answer in kind.answers.items()}
@@ -85,6 +85,7 @@ def carry_out(connection: Connection, writes: Sequence[Write], *, look_first: bo
     for place, write in enumerate(writes):
         places.setdefault(write.study, []).append(place)
     found: dict[int, Answer] = {}
+    quotas.hold(connection, [ask.limited for write in writes if isinstance(ask := write.action, Ask) and ask.limited])
     # One order of locks among all that hold several studies.
     for name in sorted(places):
         try:

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, select, update
 
+from tuner.storage.driver import Prepared, among
 from tuner.storage.tables import trial as table
 from tuner.storage.trials import TrialRecord
 
@@ -18,6 +19,15 @@ MAX_LOST_LEASES = 3
 """A trial that lost its lease so often is quarantined: it probably kills its worker."""
 
 _OF_STUDY = select(table).where(table.c.study_id == bindparam("of_study"))
+
+# The state is spelt out: a value that comes later tells no planner that the index of running trials will do.
+_RUNNING_OF_TOKENS = Prepared(
+    lambda dialect: (
+        select(table.c.token_id, func.count())
+        .where(table.c.state == literal_column("'running'"), among(table.c.token_id, "token_ids", dialect))
+        .group_by(table.c.token_id)
+    )
+)
 
 
 @cache
@@ -47,6 +57,7 @@ def give(
     seconds: float,
     moment: datetime,
     sequence: int,
+    token_id: int | None = None,
 ) -> list[TrialRecord]:
     """Give waiting trials to a worker: running, the attempt counted up, nothing reported yet. By number."""
     statement = (
@@ -56,6 +67,7 @@ def give(
             state="running",
             attempt=table.c.attempt + 1,
             worker=worker,
+            token_id=token_id,
             lease_seconds=seconds,
             lease_expires_at=moment + timedelta(seconds=seconds),
             started_at=moment,
@@ -79,6 +91,12 @@ def count_running(connection: Connection, study_id: int) -> int:
     """How many of a study's trials are running."""
     statement = select(func.count()).where(table.c.study_id == study_id, table.c.state == "running")
     return connection.execute(statement).scalar_one()
+
+
+def count_of_tokens(connection: Connection, token_ids: Sequence[int]) -> dict[int, int]:
+    """How many running trials each of these tokens has asked for, in whatever studies; those that have any."""
+    rows = _RUNNING_OF_TOKENS.rows(connection, {"token_ids": list(token_ids)})
+    return {row[0]: row[1] for row in rows}
 
 
 def any_open(connection: Connection, study_id: int) -> bool:

@@ -48,6 +48,7 @@ class StudyRecord(NamedTuple):
     state: StudyState
     state_reason: str | None
     objective: str | None
+    token_id: int | None
     version: int
     sequence: int
     transaction_number: int
@@ -89,6 +90,7 @@ def create(
     metrics: Sequence[str],
     objective: str | None,
     moment: datetime,
+    token_id: int | None = None,
 ) -> StudyRecord:
     """Insert an active study.
 
@@ -104,6 +106,7 @@ def create(
             metrics=list(metrics),
             state="active",
             objective=objective,
+            token_id=token_id,
             transaction_number=TransactionNumber(),
             created_at=moment,
             user_attrs={},
@@ -211,6 +214,11 @@ def _update(columns: tuple[str, ...], added: tuple[str, ...]) -> Prepared:
     values["transaction_number"] = TransactionNumber()
     statement = update(table).where(table.c.id == bindparam("of_study")).values(**values)
     return Prepared(lambda _: statement)
+
+
+def count_of_token(connection: Connection, token_id: int) -> int:
+    """How many studies there are that a token has made."""
+    return connection.execute(select(func.count()).where(table.c.token_id == token_id)).scalar_one()
 
 
 def names_that_begin(connection: Connection, text: str) -> set[str]:

@@ -162,6 +162,8 @@ study = Table(
     Column("state_reason", Text),
     # The registered objective, where the service's own workers run its trials; NULL for the others.
     Column("objective", String(100)),
+    # The token that made it, whose row stays when it is revoked; NULL where none was asked for.
+    Column("token_id", Key),
     # Counts up with every change of the definition or the state, and when a trial is excluded: the ETag.
     Column("version", Integer, nullable=False, server_default=text("1")),
     # Counts up with every write to the study or a trial of it: what events are numbered by.
@@ -189,6 +191,7 @@ study = Table(
     Column("user_attrs", Json, nullable=False),
     Column("system_attrs", Json, nullable=False),
     UniqueConstraint("name"),
+    Index(None, "token_id"),
     # On PostgreSQL of a kind that is not kept up row by row: a study's row is written with every write to it, and its
     # new version can then stay on its page, without an entry in any index.
     Index(None, "transaction_number", postgresql_using="brin"),
@@ -229,6 +232,8 @@ trial = Table(
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("lost_leases", Integer, nullable=False, server_default=text("0")),
     Column("worker", Text),
+    # The token that asked for it; NULL where none was asked for, and for the service's own workers.
+    Column("token_id", Key),
     Column("lease_expires_at", UtcTime),
     Column("lease_seconds", Double),
     # What the present attempt has reported: its last step, and the goal's metric at its best so far (not finite: NULL).
@@ -259,6 +264,13 @@ trial = Table(
         postgresql_where=text("descent IS NOT NULL"),
     ),
     Index(None, "state", "lease_expires_at"),
+    # Of those that run alone: however many a token has finished, what it holds is counted fast.
+    Index(
+        None,
+        "token_id",
+        sqlite_where=text("state = 'running' AND token_id IS NOT NULL"),
+        postgresql_where=text("state = 'running' AND token_id IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 

@@ -1,11 +1,13 @@
 """Rows of API tokens and of the browsers that have signed in with one. Secrets are here as digests only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from tuner.storage.driver import Prepared, among
 from tuner.storage.tables import session, token
 
 
@@ -22,6 +24,17 @@ class TokenRecord:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+
+
+# In the weaker of the two ways, so that a session of the token can be opened meanwhile.
+_HOLD = Prepared(
+    lambda dialect: (
+        select(token.c.id)
+        .where(among(token.c.id, "token_ids", dialect))
+        .order_by(token.c.id)
+        .with_for_update(key_share=True)
+    )
+)
 
 
 def create(connection: Connection, **columns: Any) -> None:
@@ -45,6 +58,12 @@ def live_by_name(connection: Connection, name: str) -> TokenRecord | None:
 def everything(connection: Connection) -> list[TokenRecord]:
     """All tokens, the newest first."""
     return [TokenRecord(**row._mapping) for row in connection.execute(select(token).order_by(token.c.id.desc()))]
+
+
+def hold(connection: Connection, token_ids: Sequence[int]) -> None:
+    """Hold the rows of these tokens until the transaction ends. On SQLite one transaction writes at a time anyway."""
+    if connection.dialect.name != "sqlite":
+        _HOLD.rows(connection, {"token_ids": list(token_ids)})
 
 
 def change(connection: Connection, token_id: int, **columns: Any) -> None:

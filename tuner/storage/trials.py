@@ -61,6 +61,7 @@ class TrialRecord(NamedTuple):
     attempt: int
     lost_leases: int
     worker: str | None
+    token_id: int | None
     lease_expires_at: datetime | None
     lease_seconds: float | None
     last_step: int | None
