@@ -59,7 +59,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     Raises:
         InvalidInput: the database URL cannot be read.
     """
-    service = Service(database or Database(settings.database_url, settings.database_password_file), settings)
+    service = Service(database or Database.of(settings), settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -99,7 +99,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         app.add_middleware(CORSMiddleware, **cors(settings.cors_origins))
     app.add_middleware(OwnHostOnly, hosts=settings.hosts, authentication=settings.authentication)
     # Outside of those that refuse: a sender that reads no answer before all is sent must get that far.
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.request_seconds)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed)
     for kind in (TunerError, RequestValidationError, HTTPException, Exception):

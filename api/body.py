@@ -4,6 +4,7 @@ Python's JSON reader takes what JSON does not have (``NaN``), makes infinities o
 no UTF-8 can hold. Each of these would surface later, far from the field that carried it; here the field is named.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine, Iterator
@@ -27,12 +28,14 @@ PATIENCE = 10.0
 class BodyLimit:
     """Middleware that reads a body whole before anybody looks at it, and refuses one beyond the limit with 413.
 
-    A body is counted as it arrives, whether or not its length was declared, and never held beyond the limit.
+    A body is counted as it arrives, whether or not its length was declared, and never held beyond the limit. One that
+    has not arrived after ``seconds`` is refused with 408: a slow sender does not hold a connection for ever.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self.app = app
         self.limit = limit
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -46,17 +49,25 @@ class BodyLimit:
             return
         chunks: list[bytes] = []
         size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            more = message.get("more_body", False)
-            if size > self.limit:
-                chunks.clear()
-                await self._refuse(receive, send, scope, waits=not more)
-                return
+        try:
+            async with asyncio.timeout(self.seconds):
+                while more and size <= self.limit:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return
+                    chunks.append(message.get("body", b""))
+                    size += len(chunks[-1])
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            problem, _ = describe(
+                Refused(408, CODES[408], f"The body has not arrived within {self.seconds:g} seconds.")
+            )
+            await respond(problem, {"Connection": "close"})(scope, receive, send)
+            return
+        if size > self.limit:
+            chunks.clear()
+            await self._refuse(receive, send, scope, waits=not more)
+            return
         body: list[Message] = [{"type": "http.request", "body": b"".join(chunks), "more_body": False}]
         chunks.clear()
 

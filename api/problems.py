@@ -53,6 +53,7 @@ CODES: Mapping[int, str] = {
     400: "malformed_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
     500: "internal_error",
@@ -134,6 +135,7 @@ def describe(error: Exception) -> tuple[Problem, Mapping[str, str]]:
 _EXPLAINED = {
     404: "There is nothing at this address.",
     405: "This address does not answer to that method; the Allow header names those it does.",
+    408: "The body of the request has taken too long to arrive.",
 }
 
 
@@ -169,7 +171,7 @@ def documented(
     raised: tuple[type[TunerError], ...] = (*errors, DatabaseUnavailable)
     for kind in raised:
         codes.setdefault(status_of(kind), []).append(kind.code)
-    for status in (400, 413, 415, 500) if body else (500,):
+    for status in (400, 408, 413, 415, 500) if body else (500,):
         codes.setdefault(status, []).append(CODES[status])
     for status, further in (refusals or {}).items():
         codes.setdefault(status, []).extend(further)

@@ -47,6 +47,15 @@ class Settings(BaseSettings):
     grace_seconds: Annotated[
         float, Field(gt=0, le=3600, description="how long a process may take to stop after SIGTERM")
     ] = 10.0
+    request_seconds: Annotated[
+        float, Field(gt=0, le=3600, description="how long the head of a request may take to arrive, and then its body")
+    ] = 60.0
+    idle_seconds: Annotated[
+        int, Field(ge=1, le=3600, description="how long a connection is kept open between two requests")
+    ] = 15
+    lock_seconds: Annotated[
+        float, Field(ge=0.001, le=3600, description="how long a transaction waits for another before it is tried again")
+    ] = 30.0
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest request body that is read")] = 8_000_000
     requests_per_second: Annotated[
         float, Field(ge=0, le=1_000_000, description="requests of one token that a process answers; 0: no limit")

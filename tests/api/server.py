@@ -9,14 +9,14 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from api.protocol import Protocol
+from api.protocol import server_config
 
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[httpx.Client]:
     """A client of the application while it is served."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http=Protocol, log_level="critical", lifespan="on", access_log=False
+    config = server_config(
+        app, app.state.service.settings, host="127.0.0.1", port=0, log_level="critical", lifespan="on"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, text
@@ -91,8 +92,7 @@ def test_requests_at_once_do_not_pass_the_limits_together(database: Database, qu
             for n in range(12)
         ]
         created = [
-            threads.submit(attempt, lambda n=n: studies.create(database, external(f"s{n}"), quota=quota))
-            for n in range(6)
+            threads.submit(attempt, partial(studies.create, database, external(f"s{n}"), quota=quota)) for n in range(6)
         ]
         answers = [one.result() for one in asks]
         refused = [one.result() for one in created if isinstance(one.result(), TunerError)]

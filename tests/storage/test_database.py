@@ -118,7 +118,7 @@ def test_sqlite_is_set_up_to_lose_nothing(database: Database) -> None:
     assert scalar(database, "PRAGMA journal_mode") == "wal"
     assert scalar(database, "PRAGMA synchronous") == 2  # FULL
     assert scalar(database, "PRAGMA foreign_keys") == 1
-    assert scalar(database, "PRAGMA busy_timeout") == database_module.BUSY_TIMEOUT * 1000
+    assert scalar(database, "PRAGMA busy_timeout") == database_module.LOCK_SECONDS * 1000
 
 
 @only_sqlite
@@ -197,7 +197,7 @@ def test_readers_do_not_wait_for_a_writer(database: Database, lock: WriteLock) -
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[float]]:
-    """Makes SQLite give up at once; what is passed runs in place of each pause. The pauses are listed."""
+    """What is passed runs in place of each pause before a transaction is tried again. The pauses are listed."""
 
     def install(meanwhile: Callable[[], None]) -> list[float]:
         pauses: list[float] = []
@@ -206,7 +206,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]],
             pauses.append(seconds)
             meanwhile()
 
-        monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 0.0)
         monkeypatch.setattr(time, "sleep", pause)
         return pauses
 
@@ -218,7 +217,7 @@ def test_a_locked_database_is_tried_again(
     database_url: str, lock: WriteLock, impatient: Callable[[Callable[[], None]], list[float]]
 ) -> None:
     pauses = impatient(lock.release)
-    with closing(Database(database_url)) as database:
+    with closing(Database(database_url, lock_seconds=0)) as database:
         database.write(create_table)
         assert len(pauses) == 1
         assert scalar(database, "SELECT count(*) FROM numbers") == 0
@@ -229,10 +228,27 @@ def test_a_lock_without_end_is_an_error_of_ours(
     database_url: str, lock: WriteLock, impatient: Callable[[Callable[[], None]], list[float]]
 ) -> None:
     pauses = impatient(lambda: None)
-    with closing(Database(database_url)) as database, pytest.raises(DatabaseUnavailable, match="locked"):
+    with (
+        closing(Database(database_url, lock_seconds=0)) as database,
+        pytest.raises(DatabaseUnavailable, match="locked"),
+    ):
         database.write(create_table)
     assert len(pauses) == database_module.ATTEMPTS - 1
     assert pauses[-1] > pauses[0]
+
+
+@only_postgresql
+def test_a_server_s_lock_is_not_waited_for_for_ever(database: Database) -> None:
+    def lock(connection: Connection) -> None:
+        connection.execute(text("LOCK TABLE tuner_study"))
+
+    def hold(connection: Connection) -> None:
+        lock(connection)
+        with pytest.raises(DatabaseUnavailable, match="lock timeout"):
+            hasty.write(lock)
+
+    with closing(Database(database.url, lock_seconds=0.01)) as hasty:
+        database.write(hold)
 
 
 @only_postgresql

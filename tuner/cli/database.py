@@ -16,7 +16,7 @@ def database_of(settings: Settings) -> "Database":
     """
     from tuner.storage.database import Database
 
-    return Database(settings.database_url, settings.database_password_file)
+    return Database.of(settings)
 
 
 def open_database(settings: Settings) -> "Database":

@@ -118,17 +118,17 @@ def _serve(
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from api.protocol import server_config
+
     # A pipe that nobody reads from, readable for all from the first byte on. An event would wait for each of those that
     # wait for it, and for ever for one that was killed.
     draining, drained = multiprocessing.Pipe(duplex=False)
-    config = uvicorn.Config(
+    config = server_config(
         partial(_application, settings, draining, os.getpid()),
+        settings,
         factory=True,
-        http="api.protocol:Protocol",
         workers=settings.processes,
         log_config=None,
-        # Requests are logged by the application, which knows what each is about.
-        access_log=False,
         timeout_worker_healthcheck=BEGINS_WITHIN,
         timeout_graceful_shutdown=max(1, int(CONNECTIONS_SHARE * settings.grace_seconds)),
     )

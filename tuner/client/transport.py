@@ -31,7 +31,7 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 15.0
 """Seconds that a pause grows to."""
 
-UNAVAILABLE = frozenset({429, 502, 503, 504})
+UNAVAILABLE = frozenset({408, 429, 502, 503, 504})
 """Statuses that say: not now."""
 
 # The operating system's: a training program seeds Python's own generator, the same in each of its processes.

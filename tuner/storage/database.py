@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import QueuePool
 
 from tuner.errors import DatabaseUnavailable, InvalidInput
+from tuner.settings import Settings
 from tuner.storage import driver
 
 __all__ = ["Connection", "Database", "now", "sqlite_module", "sqlite_path"]
@@ -29,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT = 30.0
-"""Seconds that a writer waits for SQLite's write lock."""
+LOCK_SECONDS = 30.0
+"""Seconds that a transaction waits for what another holds, where nothing else is said."""
 
 ATTEMPTS = 5
 """Times that a transaction is tried before the caller is told."""
@@ -52,14 +53,23 @@ class Database:
             can't be read, or there is one for a database that has no password.
     """
 
-    def __init__(self, url: str, password_file: str | None = None) -> None:
+    def __init__(self, url: str, password_file: str | None = None, *, lock_seconds: float = LOCK_SECONDS) -> None:
         parsed = _parse(url)
         self.url = url
         self.name = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(parsed) if self.is_sqlite else _postgresql_engine(parsed)
+        self._engine = (_sqlite_engine if self.is_sqlite else _postgresql_engine)(parsed, lock_seconds)
         if password_file is not None:
             _take_password_from(Path(password_file), self._engine)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The database that the settings name.
+
+        Raises:
+            InvalidInput: as the constructor.
+        """
+        return cls(settings.database_url, settings.database_password_file, lock_seconds=settings.lock_seconds)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction and commit it. ``work`` may run more than once: it has no other effects."""
@@ -142,8 +152,8 @@ def sqlite_module() -> ModuleType:
     return module
 
 
-def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url, module=sqlite_module(), connect_args={"timeout": BUSY_TIMEOUT})
+def _sqlite_engine(url: URL, lock_seconds: float) -> Engine:
+    engine = create_engine(url, module=sqlite_module(), connect_args={"timeout": lock_seconds})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -161,7 +171,7 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: URL) -> Engine:
+def _postgresql_engine(url: URL, lock_seconds: float) -> Engine:
     # Connections are not tried before each use, which takes a round trip: one that is broken is replaced by the retry.
     engine = create_engine(url, connect_args={"connect_timeout": 10})
 
@@ -172,6 +182,7 @@ def _postgresql_engine(url: URL) -> Engine:
         for plan in ("seqscan", "hashjoin", "mergejoin"):
             connection.execute(f"SET enable_{plan} = off")
         connection.execute("SET jit = off")
+        connection.execute(f"SET lock_timeout = {max(1, round(1000 * lock_seconds))}")
         connection.commit()
 
     @event.listens_for(engine, "begin")

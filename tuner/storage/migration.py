@@ -33,6 +33,8 @@ def upgrade(database: Database, revision: str = "head") -> None:
 
     def work(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
+            # However long another's migration takes.
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         _refuse_unknown(connection)
         command.upgrade(_config(connection), revision)
