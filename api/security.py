@@ -76,8 +76,8 @@ def cors(origins: Collection[str]) -> dict[str, Any]:
     return {
         "allow_origins": list(origins),
         "allow_methods": ["GET", "POST", "PATCH", "DELETE"],
-        "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-        "expose_headers": ["Location", "Retry-After", "X-Request-ID"],
+        "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID"],
+        "expose_headers": ["ETag", "Location", "Retry-After", "X-Request-ID"],
     }
 
 
