@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from api.dashboard.figures.landscape import clipped
+from api.dashboard.figures.clipping import clipped
 from tuner.analysis.isolines import isoline
 from tuner.service.landscape import LandscapeView
 

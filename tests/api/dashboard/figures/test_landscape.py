@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.dashboard.figures.landscape import clipped, descents
+from api.dashboard.figures.clipping import clipped
+from api.dashboard.figures.landscape import descents
 from api.dashboard.figures.sketch import sketch
 from tuner.definition import ObjectiveChoice
 from tuner.service import landscape
