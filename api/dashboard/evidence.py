@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping
 
 from api.dashboard.format import number, words
 
+MOST = 1e6
+"""A factor beyond which nobody reads more than that it is."""
+
 
 def _share(value: float) -> str:
     return f"{100 * value:.3g} %"
 
 
 def _times(value: float) -> str:
-    return f"{number(value)}×"
+    return "more than a million times" if value > MOST else f"{number(value)}×"
 
 
 def _count(value: float) -> str:

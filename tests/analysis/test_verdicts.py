@@ -107,6 +107,7 @@ def test_growth_that_grows_itself_tells_no_limit(rate: float) -> None:
     assert verdict.name is Name.DIVERGED
     assert "limit" not in verdict.evidence
     assert "limit" not in verdict.advice
+    assert "more than a million times farther out" in verdict.advice, "nobody reads a factor of 1e33"
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.9])

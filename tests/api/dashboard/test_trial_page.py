@@ -45,6 +45,9 @@ def test_every_piece_of_evidence_has_its_words() -> None:
         ("the last losses lie apart, of the fall", ["25 %"]),
         ("something new", ["1.5"]),
     ]
+    assert in_words({"growth_per_step": 2.1e49}) == [
+        ("the rise of the loss grows with every step", ["more than a million times"])
+    ]
     assert in_words({"points": 7.0}, None) == [("values that were judged", ["7", "\N{EN DASH}"])]
 
 

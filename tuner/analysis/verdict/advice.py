@@ -14,6 +14,13 @@ MOST = 100.0
 """How many times as fast a run is advised to be, at most: farther than that nobody sees from one curve."""
 
 
+def times(factor: float) -> str:
+    """A factor as people read it: of one beyond sense, only that it is."""
+    if factor > 1e6:
+        return "more than a million times"
+    return "more than a thousand times" if factor > 1000 else f"{factor:.3g}×"
+
+
 def advise(name: Name, evidence: Evidence) -> str:
     """One or two sentences."""
     return _ADVICE[name](evidence)
@@ -25,7 +32,7 @@ def _diverged(evidence: Evidence) -> str:
     if growth is None:
         course = f"Diverged: the loss left the finite numbers at step {_count(since)}."
     else:
-        course = f"Diverging since step {_count(since)}: each step lands {math.sqrt(growth):.3g}× farther out"
+        course = f"Diverging since step {_count(since)}: each step lands {times(math.sqrt(growth))} farther out"
         course += "." if left_at is None else f", until the loss left the finite numbers at step {_count(left_at)}."
     rate, limit = evidence.get("learning_rate"), evidence.get("limit")
     if rate is not None and limit is not None and rate > limit:
