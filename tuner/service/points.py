@@ -20,6 +20,10 @@ from tuner.storage.studies import StudyRecord
 
 STEPS, RATE = "steps", "learning_rate"
 
+SHARPER = 0.98
+"""Below which share of the limit at the start that along the best run is another: nearer ones are the same measured
+twice."""
+
 
 class Limit(NamedTuple):
     """The rate from which on descent is unstable, and how that is known, in words."""
@@ -42,7 +46,7 @@ class StudyPoints:
 
     ``metric`` and ``direction`` are what ``points.value`` is of, and which way it is better; ``ranked`` says whether
     one trial can be the best, as none is of a trade-off. ``began`` is when the first trial started, in seconds since
-    1970.
+    1970. ``limits``: the rate's, as far as they are known, that at the start first.
     """
 
     address: str
@@ -54,7 +58,12 @@ class StudyPoints:
     ranked: bool
     began: float | None
     points: Points
-    limit: Limit | None = None
+    limits: Sequence[Limit] = ()
+
+    @property
+    def limit(self) -> Limit | None:
+        """The rate's limit that counts from the first step on, or what is known instead."""
+        return self.limits[0] if self.limits else None
 
     @property
     def target(self) -> float | None:
@@ -165,21 +174,24 @@ def _read(connection: Connection, *, name: str) -> StudyPoints:
         ranked=len(record.directions) == 1,
         began=None if record.started_at is None else record.started_at.timestamp(),
         points=found,
-        limit=_limit(connection, record, found),
+        limits=_limits(connection, record, found),
     )
 
 
-def _limit(connection: Connection, record: StudyRecord, found: Points) -> Limit | None:
-    """As it was measured; or else as the diverged trial of the lowest rate, which is the nearest to it, tells."""
-    measured = stability.measured_limit(connection, record)
-    if measured is not None:
-        return Limit(measured, "measured at the start")
+def _limits(connection: Connection, record: StudyRecord, found: Points) -> list[Limit]:
+    """As they were measured; or else as the diverged trial of the lowest rate, which is the nearest to it, tells."""
+    at_start, along_best = stability.measured_limits(connection, record)
+    measured = [] if at_start is None else [Limit(at_start, "measured at the start")]
+    if along_best is not None and (at_start is None or along_best < SHARPER * at_start):
+        measured.append(Limit(along_best, "measured along the best run"))
+    if measured:
+        return measured
     rates = np.where(found.verdict == "diverged", found.of(RATE), np.nan)
     if np.isnan(rates).all():
-        return None
+        return []
     number = int(found.number[np.nanargmin(rates)])
     evidence = trials.get(connection, record.id, number).evidence or {}
-    return Limit(evidence["limit"], f"told by how trial {number} diverged") if "limit" in evidence else None
+    return [Limit(evidence["limit"], f"told by how trial {number} diverged")] if "limit" in evidence else []
 
 
 def improvements_of(database: Database, names: Sequence[str]) -> dict[str, list[tuple[int, float]]]:

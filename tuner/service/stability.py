@@ -242,20 +242,22 @@ def read(database: Database, name: str, *, page_size: int = 100, page_token: str
     return database.read(work)
 
 
-def measured_limit(connection: Connection, record: StudyRecord) -> float | None:
-    """The limit of a study's rate at the start as it was measured last, by `measure` or by its search.
+def measured_limits(connection: Connection, record: StudyRecord) -> tuple[float | None, float | None]:
+    """The limits of a study's rate as they were measured last: at the start, and the smallest met along its best run.
 
-    None where nobody has, or where nothing bounds the rate.
+    By `measure`, or that at the start by the study's search. None where nobody has, where the study searches its method
+    and each trial has its own, or where nothing bounds the rate.
     """
     if record.definition is None or record.objective is None:
-        return None
+        return None, None
+    method = _fixed_method(record.definition)
+    if method is None:
+        return None, None
     found = [_view(one) for one in measurements.page(connection, record.id, KIND)]
     if found:
-        method = _fixed_method(record.definition)
-        return None if method is None else _limit(method, found[0].at_start.largest)
+        return _limit(method, found[0].at_start.largest), _limit(method, _sharpest(found[0]))
     probes = measurements.page(connection, record.id, measurements.PROBE)
-    limit: float | None = probes[0].result.get("limit") if probes else None
-    return limit
+    return (_limit(method, probes[0].result.get("largest")) if probes else None), None
 
 
 def _steps(definition: StudyDefinition, best: TrialRecord) -> int:

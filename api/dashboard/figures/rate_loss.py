@@ -216,26 +216,33 @@ class _Shown:
         """Axes, the stability limit, and what the colours mean."""
         study = self._study
         found = value_axes(title_of(study), self._values, rail=self._rail, rising=study.rising)
-        limit = study.limit if self._across == RATE else None
-        shown = self._rates[self._seen] if limit is None else np.append(self._rates[self._seen], limit.rate)
+        limits = study.limits if self._across == RATE else ()
+        shown = np.append(self._rates[self._seen], [limit.rate for limit in limits])
         found["xaxis"] = axis(escaped(words(self._across)), logarithmic=self._logarithmic, values=shown)
-        if limit is not None:
-            found["shapes"] = [
-                {
-                    "type": "line",
-                    "x0": limit.rate,
-                    "x1": limit.rate,
-                    "yref": "paper",
-                    "y0": 0,
-                    "y1": 1,
-                    "line": {"dash": "dash", "width": 1.5, "color": "var(--ink)"},
-                }
-            ]
-            found["annotations"] = [
-                line_label(f"stability limit {number(limit.rate)}", limit.rate, shown, logarithmic=self._logarithmic)
-            ]
+        found["shapes"] = [
+            {
+                "type": "line",
+                "x0": limit.rate,
+                "x1": limit.rate,
+                "yref": "paper",
+                "y0": 0,
+                "y1": 1,
+                "line": {"dash": dash, "width": 1.5, "color": "var(--ink)"},
+            }
+            for limit, dash in zip(limits, ("dash", "dot"), strict=False)
+        ]
+        found["annotations"] = [
+            line_label(
+                f"stability limit {number(limit.rate)}<br>{limit.source}",
+                limit.rate,
+                shown,
+                logarithmic=self._logarithmic,
+                down=2 * place,
+            )
+            for place, limit in enumerate(limits)
+        ]
         if not self._values.size:
-            found.setdefault("annotations", []).append(all_off(study, self._rail))
+            found["annotations"].append(all_off(study, self._rail))
         if color == "steps":
             steps = self._study.steps[self._seen]
             steps = steps[np.isfinite(steps)]
@@ -270,8 +277,9 @@ class _Shown:
                 self._rail or ""
             ]
             said += f" {number(off)} {why}, the lowest at {number(float(rates.min()))}."
-        if study.limit is not None and self._across == RATE:
-            said += f" The stability limit is {number(study.limit.rate)} ({study.limit.source})."
+        if study.limits and self._across == RATE:
+            known = " and ".join(f"{number(limit.rate)} ({limit.source})" for limit in study.limits)
+            said += f" The stability limit is {known}."
         excluded = int(np.count_nonzero(study.points.excluded))
         if excluded:
             said += f" {number(excluded)} excluded {'is' if excluded == 1 else 'are'} left out."

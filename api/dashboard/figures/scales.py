@@ -117,6 +117,7 @@ def line_label(text: str, at: float, shown: Floats, *, logarithmic: bool, down: 
         "x": float(place),
         "xanchor": "right" if right else "left",
         "xshift": -4 if right else 4,
+        "align": "right" if right else "left",
         "yref": "y domain",
         "y": 1,
         "yanchor": "top",

@@ -123,6 +123,13 @@ def test_the_stability_limit_is_told_however_it_is_known(client: httpx.Client, d
     [line] = answer["figure"]["layout"]["shapes"]
     assert line["x0"] == pytest.approx(0.7755, rel=1e-3)
     assert "measured at the start" in answer["summary"]
+    # A search by the trajectory has measured it by itself.
+    client.post("/v1/studies", json=registered("followed", sampler={"name": "trajectory"}, budget={"trials": 2}))
+    work_off(database, "followed")
+    answer = chart(client, "rate-loss", "followed")
+    [line] = answer["figure"]["layout"]["shapes"]
+    assert line["x0"] == pytest.approx(0.7755, rel=0.1)
+    assert "measured at the start" in answer["summary"]
 
 
 def test_a_page_that_asks_since_gets_what_has_changed(client: httpx.Client, database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def study(
     found: Points,
     goal: dict[str, Any] | None = None,
     *,
-    limit: Limit | None = None,
+    limits: Sequence[Limit] = (),
     space: dict[str, Any] | None = None,
     optuna: bool = False,
 ) -> StudyPoints:
@@ -70,7 +71,7 @@ def study(
         ranked=not whole.goal.is_trade_off,
         began=1e9 - 60,
         points=found,
-        limit=limit,
+        limits=limits,
     )
 
 

@@ -83,14 +83,18 @@ def test_of_a_trade_off_none_is_the_best() -> None:
     assert all(trace["uid"] != "best" for trace in figure.data)
 
 
-def test_the_stability_limit_is_a_line() -> None:
-    figure = drawn(rate_loss(study(points([0.1, 0.2]), limit=Limit(0.775, "measured at the start"))))
-    [line] = figure.layout["shapes"]
-    assert line["x0"] == line["x1"] == 0.775
-    [label] = figure.layout["annotations"]
-    assert label["text"] == "stability limit 0.775"
-    assert label["x"] == pytest.approx(math.log10(0.775)), "annotations of a log axis are placed by powers"
-    assert "The stability limit is 0.775 (measured at the start)." in figure.summary
+def test_the_stability_limits_are_lines_that_say_where_they_hold() -> None:
+    limits = [Limit(0.775, "measured at the start"), Limit(0.5, "measured along the best run")]
+    figure = drawn(rate_loss(study(points([0.1, 0.2]), limits=limits)))
+    assert [(line["x0"], line["x1"]) for line in figure.layout["shapes"]] == [(0.775, 0.775), (0.5, 0.5)]
+    first, second = figure.layout["annotations"]
+    assert first["text"] == "stability limit 0.775<br>measured at the start"
+    assert second["text"] == "stability limit 0.5<br>measured along the best run"
+    assert first["yshift"] - second["yshift"] >= 36, "their labels do not meet"
+    assert first["x"] == pytest.approx(math.log10(0.775)), "annotations of a log axis are placed by powers"
+    assert figure.summary.endswith(
+        "The stability limit is 0.775 (measured at the start) and 0.5 (measured along the best run)."
+    )
 
 
 @pytest.mark.parametrize(
