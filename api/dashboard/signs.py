@@ -38,6 +38,9 @@ VERDICTS: Mapping[str, Sign] = {
 UNJUDGED = Sign("no verdict", "·", "circle-open-dot", "faint")
 """What has no curve, or is not judged yet."""
 
+OVERSHOOTS = Sign("overshoots", "✚", "cross", "verdict-oscillating")
+"""Of a descent whose way is known: it jumps from side to side, though its loss may fall smoothly. No verdict on a curve."""
+
 
 def sign(verdict: str | None) -> Sign:
     """The sign of a verdict's code."""

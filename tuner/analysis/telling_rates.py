@@ -26,11 +26,13 @@ else the smallest: it is the calmest."""
 
 
 class TellingRates(NamedTuple):
-    """Learning rates. ``diverges`` is the first that ends above its start.
+    """Learning rates. ``diverges`` is the first that diverges, among those from the edge on.
 
-    ``swings`` is the largest below that whose loss oscillates. Where that of none does, as on a quadratic, whose
-    parameters jump from side to side while the loss keeps falling, it is the last that ends below its start. Both are
-    None where every rate that was tried ends below its start.
+    The edge is the first that ends above its start. Where none diverges, as of a loss that grows no faster than its
+    distance, it is the first that swings far above, or else the edge. ``swings`` is the largest below the edge whose loss
+    oscillates. Where that of none does, as on a quadratic, whose parameters jump from side to side while the loss keeps
+    falling, it is the last that ends below its start, below the limit if one does. Both are None where every rate that
+    was tried ends below its start.
     """
 
     right: float
@@ -72,9 +74,19 @@ def telling_rates(
         method,
         initial_seed,
     )
-    swinging = [rate for one in (tried, closer) for rate in one.judged(Name.OSCILLATING) if right < rate < edge]
+    swinging = [
+        rate
+        for one in (tried, closer)
+        for rate in one.judged(Name.OSCILLATING)
+        if right < rate < edge and rate in one.rates[one.ends < one.starts]
+    ]
+    swinging = swinging or closer.rates[(closer.ends < closer.starts) & (closer.rates < limit)].tolist()
     swinging = swinging or closer.rates[closer.ends < closer.starts].tolist()
-    return TellingRates(right, right / CREEPS, max(swinging, default=None), edge), spent + closer.spent
+    leaving = [rate for rate in tried.judged(Name.DIVERGED) if rate >= edge]
+    far = tried.rates[falls < -np.abs(tried.starts)].tolist()
+    leaving = leaving or [rate for rate in tried.judged(Name.OSCILLATING) if rate >= edge and rate in far]
+    diverges = min(leaving, default=edge)
+    return TellingRates(right, right / CREEPS, max(swinging, default=None), diverges), spent + closer.spent
 
 
 class _Tried(NamedTuple):

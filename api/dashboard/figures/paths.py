@@ -8,7 +8,7 @@ from typing import Any
 from api.dashboard.figures.clipping import Point, clipped, inside
 from api.dashboard.figures.heights import Height
 from api.dashboard.format import number
-from api.dashboard.signs import sign
+from api.dashboard.signs import OVERSHOOTS, Sign, sign
 from tuner.service.landscape import LandscapePath
 
 TURNING = 0.6
@@ -81,14 +81,14 @@ def panel_of(
     if left is not None:
         # Who has left crosses the picture with every jump, and that shows nothing any more.
         drawn = drawn[: drawn.index(tuple(left["point"])) + 1]
-    look = sign(path.verdict)
+    look = _look(path)
     rate = rate_of(path)
     share = "" if limit is None else f"{number(float(f'{rate / limit:.2g}'))} × the stability limit"
     return Panel(
         title=(f"trial {path.number}: " if path.number is not None else "")
         + f"learning rate {number(float(f'{rate:.3g}'))}",
         note=share,
-        said=_said(path, left is not None or ended),
+        said=_said(path, gone=left is not None or ended, limit=limit),
         advice=path.advice or "",
         words=look.words,
         glyph=look.glyph,
@@ -112,20 +112,41 @@ def panel_of(
     )
 
 
-def _said(path: LandscapePath, gone: bool) -> str:
-    """How the descent moves, for who sees one for the first time."""
+def _look(path: LandscapePath) -> Sign:
+    """The sign of the verdict on its loss; of a descent that is no trial, what its way shows where its loss does not."""
+    if path.number is None and _turns(path) and path.verdict in {"too_slow", "improving", "plateaued"}:
+        return OVERSHOOTS
+    return sign(path.verdict)
+
+
+def _said(path: LandscapePath, *, gone: bool, limit: float | None) -> str:
+    """How the descent moves, for who sees one for the first time. ``gone``: it has left the picture for good."""
+    if path.verdict == "diverged" and _turns(path):
+        return "Each jump lands farther out."
+    if path.verdict == "diverged":
+        return "It leaves the picture." if gone else "It ends above where it began."
     if gone:
-        return "Each jump lands farther out." if (path.turns_back or 0) > TURNING else "It leaves the picture."
-    if path.turns_back is not None and path.turns_back > TURNING:
-        return "It jumps from side to side."
+        return "It jumps about, and out of the picture."
+    if path.losses and path.losses[-1] > path.losses[0]:
+        return "It jumps about, and ends above where it began."
+    if _turns(path):
+        settled = path.verdict == "converged"
+        return "It jumps from side to side, and settles." if settled else "It overshoots: it jumps from side to side."
+    if path.verdict in {"converged", "improving"} and any(loss > path.losses[0] for loss in path.losses):
+        return "It jumps about at first, and then comes down."
+    if path.verdict == "too_slow" and limit is not None and rate_of(path) >= limit / 2:
+        return "It walks down, and takes more steps than these."
     return {
         "too_slow": "It creeps, and is not there yet.",
         "converged": "It walks down, and settles.",
         "improving": "It is on its way down.",
         "plateaued": "It falls no more.",
         "oscillating": "It jumps about.",
-        "diverged": "It ends above where it began.",
     }.get(path.verdict or "", "")
+
+
+def _turns(path: LandscapePath) -> bool:
+    return path.turns_back is not None and path.turns_back > TURNING
 
 
 def _left(

@@ -92,7 +92,7 @@ def test_every_setting_has_a_control_and_a_line(client: httpx.Client) -> None:
 @ONE_BACKEND
 def test_the_player_gets_four_descents_with_the_landscape(client: httpx.Client) -> None:
     shown = strict(client.get("/objectives/line_fit/descents", headers=JSON))
-    assert [panel["words"] for panel in shown["panels"]] == ["too slow", "converged", "too slow", "diverged"]
+    assert [panel["words"] for panel in shown["panels"]] == ["too slow", "converged", "overshoots", "diverged"]
     assert shown["ground"]["data"][0]["type"] == "contour"
     assert shown["frames"] == list(range(41))
     compressed = client.get("/objectives/line_fit/descents")

@@ -129,16 +129,36 @@ def test_descents_of_different_lengths_share_their_frames() -> None:
     assert shown.panels[1].note == "0.13 × the stability limit"
 
 
-def test_the_four_rates_say_what_they_show() -> None:
-    shown = descents(tried("line_fit", steps=40, resolution=11, seed=5))
-    assert [panel.said for panel in shown.panels] == [
-        "It creeps, and is not there yet.",
-        "It walks down, and settles.",
-        "It jumps from side to side.",
-        "Each jump lands farther out.",
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("line_fit", {"seed": 5}),
+        ("quadratic", {"dimension": 1}),
+        ("quadratic", {"condition_number": 10.0}),
+        ("linear_regression", {}),
+    ],
+)
+def test_the_four_rates_say_what_they_show(name: str, settings: dict[str, Any]) -> None:
+    shown = descents(tried(name, steps=40, resolution=None, **settings))
+    assert [(panel.words, panel.said) for panel in shown.panels] == [
+        ("too slow", "It creeps, and is not there yet."),
+        ("converged", "It walks down, and settles."),
+        ("overshoots", "It overshoots: it jumps from side to side."),
+        ("diverged", "Each jump lands farther out."),
     ]
-    assert [panel.glyph for panel in shown.panels] == ["■", "●", "■", "▲"]
-    assert len({panel.color for panel in shown.panels}) == 3
+    assert [panel.glyph for panel in shown.panels] == ["■", "●", "✚", "▲"]
+    assert len({panel.color for panel in shown.panels}) == 4
+
+
+def test_of_a_trial_the_verdict_stays_and_its_way_is_said_beside_it() -> None:
+    across = [[0.2, 0.2], [0.8, 0.7], [0.25, 0.3], [0.7, 0.6]]
+    told = {"number": 3, "turns_back": 1.0}
+    [panel] = descents(view(across, [1.0, 0.9, 0.8, 0.7], verdict="too_slow", **told)).panels
+    assert (panel.words, panel.said) == ("too slow", "It overshoots: it jumps from side to side.")
+    [panel] = descents(view(across, [1.0, 0.9, 0.8, 0.7], **told)).panels
+    assert (panel.words, panel.said) == ("converged", "It jumps from side to side, and settles.")
+    [panel] = descents(view(across, [1.0, 0.9, 0.8, 1.7], verdict="oscillating", **told)).panels
+    assert panel.said == "It jumps about, and ends above where it began."
 
 
 def test_a_landscape_is_drawn_by_the_logarithm_with_its_minimum() -> None:
