@@ -211,6 +211,12 @@ def test_where_all_diverged_one_of_them_tells(database: Database) -> None:
     assert landscape.telling_trials(database, "line-fit") == [0]
 
 
+def test_of_a_trade_off_the_best_value_tells(database: Database) -> None:
+    done = searched(database, goal={"minimize": ["loss", "steps"]}, settings={"seed": 5})
+    best = min(done, key=lambda trial: trial.values["loss"])  # type: ignore[index]
+    assert landscape.telling_trials(database, "line-fit")[0] == best.number
+
+
 @pytest.mark.parametrize("curvature", [0.0, 1e-320, math.nan])
 def test_a_limit_or_a_minimum_that_is_no_number_is_not_known(curvature: float, monkeypatch: pytest.MonkeyPatch) -> None:
     made = objectives.create("quadratic", {"dimension": 2})

@@ -149,10 +149,10 @@ def telling_trials(database: Database, name: str) -> list[int]:
 
     def work(connection: Connection) -> list[int]:
         study, _ = _registered(connection, name)
-        best = ranked.best_of(connection, study)
         first = trials.page(connection, study.id, states=None, updated_after=None, after=None, size=FIRST_TRIALS)
         found = [one for one in first if one.steps_run and {"learning_rate", "steps"} <= one.parameters.keys()]
         found.sort(key=lambda one: float(one.parameters["learning_rate"]))
+        best = ranked.best_of(connection, study) if len(study.directions) == 1 else _best_value(study, found)
         creeping = [one for one in found if one.verdict == Name.TOO_SLOW]
         swinging = [one for one in found if one.verdict in {Name.OSCILLATING, Name.PLATEAUED}]
         diverging = [one for one in found if one.verdict == Name.DIVERGED]
@@ -163,6 +163,18 @@ def telling_trials(database: Database, name: str) -> list[int]:
         return list(dict.fromkeys(numbers))
 
     return database.read(work)
+
+
+def _best_value(study: StudyRecord, found: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Of a trade-off no trial is the best; that of the best value shows as well what a rate does."""
+    sign = -1.0 if study.curve_direction == "maximize" else 1.0
+    values = [(one.metrics or {}).get(study.curve_metric, math.nan) for one in found]
+    order = [
+        (sign * value, one.number, one)
+        for value, one in zip(values, found, strict=True)
+        if math.isfinite(value) and one.state == "complete" and not one.excluded
+    ]
+    return min(order)[-1] if order else None
 
 
 def preview(
