@@ -39,7 +39,7 @@ UNJUDGED = Sign("no verdict", "·", "circle-open-dot", "faint")
 """What has no curve, or is not judged yet."""
 
 OVERSHOOTS = Sign("overshoots", "✚", "cross", "verdict-oscillating")
-"""Of a descent whose way is known: it jumps from side to side, though its loss may fall smoothly. No verdict on a curve."""
+"""Of a descent whose way is known: it jumps from side to side, if its loss falls smoothly. No verdict on a curve."""
 
 
 def sign(verdict: str | None) -> Sign:

@@ -29,10 +29,10 @@ class TellingRates(NamedTuple):
     """Learning rates. ``diverges`` is the first that diverges, among those from the edge on.
 
     The edge is the first that ends above its start. Where none diverges, as of a loss that grows no faster than its
-    distance, it is the first that swings far above, or else the edge. ``swings`` is the largest below the edge whose loss
-    oscillates. Where that of none does, as on a quadratic, whose parameters jump from side to side while the loss keeps
-    falling, it is the last that ends below its start, below the limit if one does. Both are None where every rate that
-    was tried ends below its start.
+    distance, it is the first that swings far above, or else the edge. ``swings`` is the largest below the edge whose
+    loss oscillates. Where that of none does, as on a quadratic, whose parameters jump from side to side while the loss
+    keeps falling, it is the last that ends below its start, below the limit if one does. Both are None where every rate
+    that was tried ends below its start.
     """
 
     right: float

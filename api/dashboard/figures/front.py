@@ -3,7 +3,7 @@
 import numpy as np
 
 from api.dashboard.figures.figure import TRIAL, Empty, Figure, Table
-from api.dashboard.figures.scales import axis, escaped, short
+from api.dashboard.figures.scales import axis, escaped, in_lines, short
 from api.dashboard.format import number, words
 from tuner.service.pareto import Pareto
 from tuner.service.points import spans_decades
@@ -60,7 +60,11 @@ def front(found: Pareto, *, rate: str | None = None) -> Figure | Empty:
         data=data,
         layout={
             "xaxis": axis("steps at most", logarithmic=spans_decades(np.maximum(steps, 1))),
-            "yaxis": axis(f"best {escaped(metric)} within so many steps", logarithmic=spans_decades(values)),
+            "yaxis": axis(
+                in_lines(f"best {escaped(metric)}", "within so many steps"),
+                logarithmic=spans_decades(values),
+                values=values,
+            ),
         },
         summary=f"{said}.",
         table=Table([TRIAL, "steps", metric, *([] if rate is None else [words(rate)])], rows),

@@ -12,7 +12,7 @@ COLORS = [[0, "var(--landscape-low)"], [1, "var(--landscape-high)"]]
 
 
 def _title(axis: LandscapeAxis) -> str:
-    return axis.label if axis.explained is None else f"{axis.label} ({100 * axis.explained:.2g} % of the way)"
+    return axis.label if axis.explained is None else f"{axis.label} ({100 * axis.explained:.2g} %)"
 
 
 def ground(view: LandscapeView, height: Height) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from typing import Any
 
 from api.dashboard.format import number
 
+PLAIN = 4
+"""Powers of ten up to which, and down to whose inverse, losses are written as plain numbers."""
+
 
 @dataclass(frozen=True)
 class Height:
@@ -30,8 +33,8 @@ class Height:
         """The height, None of what is not finite."""
         if not math.isfinite(loss):
             return None
-        # Four digits: nobody sees more, and they are most of what is sent.
-        return float(f"{loss:.4g}") if self.floor is None else round(math.log10(max(loss, self.floor)), 4)
+        # Nobody sees more digits, even of losses that hardly differ, and they are most of what is sent.
+        return float(f"{loss:.6g}") if self.floor is None else round(math.log10(max(loss, self.floor)), 6)
 
 
 def extent(heights: Sequence[float], highest: float = math.inf) -> tuple[float, float]:
@@ -41,24 +44,34 @@ def extent(heights: Sequence[float], highest: float = math.inf) -> tuple[float, 
     return low - air, high + air
 
 
-def ticks(height: Height, low: float, high: float) -> dict[str, Any]:
-    """A few marks on an axis of logarithms, which Plotly takes for plain numbers; powers of ten where there are two."""
+def ticks(height: Height, low: float, high: float, *, most: int = 4) -> dict[str, Any]:
+    """A few round losses on an axis of logarithms, which Plotly takes for plain numbers.
+
+    Up to ``most`` powers of ten where there are two; else what begins with 1, 2 and 5 where there are three; else equal
+    steps.
+    """
     if height.floor is None:
         return {}
-    powers = [float(power) for power in range(math.ceil(low), math.floor(high) + 1)]
+    powers = list(range(math.ceil(low), math.floor(high) + 1))
     if len(powers) >= 2:
-        marks = powers[:: math.ceil(len(powers) / 4)]
-    else:
-        begin = math.floor(low)
-        marks = [begin + math.log10(digit) for digit in (1, 2, 5, 10, 20, 50)]
-        marks = [mark for mark in marks if low <= mark <= high]
-    if len(marks) < 2:
-        marks = [low + share * (high - low) for share in (0.1, 0.5, 0.9)]
-    return {"tickvals": marks, "ticktext": [_power(mark) for mark in marks]}
+        marks = [float(power) for power in powers[:: math.ceil(len(powers) / most)]]
+        # All alike: as numbers, or, far from 1, as powers, in the mark-up that Plotly reads.
+        plain = marks[0] >= -PLAIN and marks[-1] <= PLAIN
+        texts = [number(10**mark) if plain or mark == 0 else f"10<sup>{number(mark)}</sup>" for mark in marks]
+        return {"tickvals": marks, "ticktext": texts}
+    begin = math.floor(low)
+    losses = [digit * 10.0**begin for digit in (1, 2, 5, 10, 20, 50) if low <= begin + math.log10(digit) <= high]
+    if len(losses) >= 3:
+        return {"tickvals": [math.log10(loss) for loss in losses], "ticktext": [number(loss) for loss in losses]}
+    losses = _steps(10.0**low, 10.0**high)
+    return {"tickvals": [math.log10(loss) for loss in losses], "ticktext": [f"{loss:g}" for loss in losses]}
 
 
-def _power(mark: float) -> str:
-    """A loss by its logarithm, short: far from 1 as a power, in the mark-up that Plotly reads."""
-    if mark == round(mark) and not -3 < mark < 4:
-        return f"10<sup>{number(float(round(mark)))}</sup>"
-    return number(float(f"{10**mark:.3g}"))
+def _steps(low: float, high: float) -> list[float]:
+    """Between two numbers, the multiples of the smallest of 1, 2, 5, 10, ... of which there are few: two to five."""
+    power = 10.0 ** math.floor(math.log10((high - low) / 10))
+    for step in (times * power for times in (1, 2, 5, 10, 20, 50)):
+        counts = range(math.ceil(low / step), math.floor(high / step) + 1)
+        if len(counts) <= 5:
+            return [float(f"{count * step:.12g}") for count in counts]
+    raise AssertionError("of steps of half the way there are three at most")

@@ -38,7 +38,7 @@ def importance(found: Importance) -> Figure:
         ],
         layout={
             "xaxis": {
-                "title": {"text": f"share of all importance for being among the best {100 * found.quantile:.0f} % (%)"},
+                "title": {"text": f"% of what decides which trials are among the best {100 * found.quantile:.0f} %"},
                 "range": [0, 100],
             },
             "yaxis": {"automargin": True, "type": "category"},

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.dashboard.figures.figure import TRIAL, Empty, Figure, Table
-from api.dashboard.figures.scales import Floats, axis, escaped, short, whole
+from api.dashboard.figures.scales import Floats, axis, escaped, in_lines, short, whole
 from api.dashboard.format import number, words
 from api.dashboard.signs import sign
 from tuner.analysis.decimation import decimate
@@ -110,7 +110,7 @@ def loss_curves(
         "xaxis": axis(across, logarithmic=False)
         | {"rangemode": "nonnegative"}
         | ({"dtick": 1} if longest <= FEW_STEPS else {}),
-        "yaxis": axis(f"{escaped(metric)} after so many steps", logarithmic=logarithmic),
+        "yaxis": axis(in_lines(escaped(metric), "after so many steps"), logarithmic=logarithmic, values=finite),
         "hovermode": "closest",
         "showlegend": len(order) <= FEW + 3,
     }

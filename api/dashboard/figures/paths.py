@@ -76,11 +76,11 @@ def panel_of(
         while place + 1 < len(path.steps) and path.steps[place + 1] <= step:
             place += 1
         at.append(place)
-    ended = path.outcome is not None and path.outcome.value == "left_finite_numbers"
     left = _left(path, points=points, drawn=drawn, upto=upto, frame=frame, frames=frames) if frame else None
     if left is not None:
         # Who has left crosses the picture with every jump, and that shows nothing any more.
         drawn = drawn[: drawn.index(tuple(left["point"])) + 1]
+    gone = left is not None or path.outcome == "left_finite_numbers"
     look = _look(path)
     rate = rate_of(path)
     share = "" if limit is None else f"{number(float(f'{rate / limit:.2g}'))} × the stability limit"
@@ -88,7 +88,7 @@ def panel_of(
         title=(f"trial {path.number}: " if path.number is not None else "")
         + f"learning rate {number(float(f'{rate:.3g}'))}",
         note=share,
-        said=_said(path, gone=left is not None or ended, limit=limit),
+        said=_said_of_leaving(path, gone=gone) if gone or path.verdict == "diverged" else _said(path, limit),
         advice=path.advice or "",
         words=look.words,
         glyph=look.glyph,
@@ -113,20 +113,23 @@ def panel_of(
 
 
 def _look(path: LandscapePath) -> Sign:
-    """The sign of the verdict on its loss; of a descent that is no trial, what its way shows where its loss does not."""
+    """The sign of its verdict; of a descent that is no trial, of its way where that says what its loss does not."""
     if path.number is None and _turns(path) and path.verdict in {"too_slow", "improving", "plateaued"}:
         return OVERSHOOTS
     return sign(path.verdict)
 
 
-def _said(path: LandscapePath, *, gone: bool, limit: float | None) -> str:
-    """How the descent moves, for who sees one for the first time. ``gone``: it has left the picture for good."""
-    if path.verdict == "diverged" and _turns(path):
-        return "Each jump lands farther out."
-    if path.verdict == "diverged":
-        return "It leaves the picture." if gone else "It ends above where it began."
-    if gone:
+def _said_of_leaving(path: LandscapePath, *, gone: bool) -> str:
+    """How a descent moves that has left the picture for good (``gone``), or diverges within."""
+    if path.verdict != "diverged":
         return "It jumps about, and out of the picture."
+    if _turns(path):
+        return "Each jump lands farther out."
+    return "It leaves the picture." if gone else "It ends above where it began."
+
+
+def _said(path: LandscapePath, limit: float | None) -> str:
+    """How a descent moves that stays, for who sees one for the first time."""
     if path.losses and path.losses[-1] > path.losses[0]:
         return "It jumps about, and ends above where it began."
     if _turns(path):

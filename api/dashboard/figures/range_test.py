@@ -65,7 +65,7 @@ def range_test(tests: Sequence[StoredRangeTest]) -> Figure | Empty:
     logarithmic = spans_decades(np.array(finite)) if finite else False
     layout = {
         "xaxis": axis("learning rate, rising on every step", logarithmic=True),
-        "yaxis": axis("loss after the update at that rate", logarithmic=logarithmic),
+        "yaxis": axis("loss after the update at that rate", logarithmic=logarithmic, values=np.array(finite)),
         "shapes": _marks(newest),
         "annotations": _labels(newest),
     }

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.dashboard.figures.figure import Empty, Figure, Table
+from api.dashboard.figures.heights import Height, ticks
 from api.dashboard.figures.scales import Floats, axis, escaped, short, whole
 from api.dashboard.format import number, words
 from api.dashboard.signs import sign
@@ -45,7 +46,8 @@ def rate_steps(study: StudyPoints, surface: RateSurface) -> Figure | Empty:
     on = known & ~off
     if not on.any():
         return Empty("Every trial diverged: there is no loss to draw. Try lower rates.")
-    logarithmic = bool((values[on] > 0).all() and values[on].max() > 10 * values[on].min())
+    # Of what is to rise the top is what matters.
+    logarithmic = not rising and bool((values[on] > 0).all() and values[on].max() > 10 * values[on].min())
     heights = np.where(on, values, np.nan)
     heights = np.log10(heights) if logarithmic else heights
     metric = words(surface.metric)
@@ -57,7 +59,9 @@ def rate_steps(study: StudyPoints, surface: RateSurface) -> Figure | Empty:
     return Figure(
         data=data,
         layout={
-            "xaxis": axis(escaped(words(across)), logarithmic=study.logarithmic(across)),
+            "xaxis": axis(
+                escaped(words(across)), logarithmic=study.logarithmic(across), values=np.array(surface.rates)
+            ),
             "yaxis": axis("steps", logarithmic=max(surface.steps) > 20),
         },
         summary=_summary(surface, _best(surface, values, on), off, known),
@@ -95,10 +99,7 @@ def _contour(
         "colorbar": {"title": {"text": escaped(metric), "side": "right"}},
     }
     if logarithmic:
-        powers = list(range(int(np.ceil(low)), int(np.floor(high)) + 1))
-        powers = powers[:: max(1, len(powers) // 6)]
-        ticks = [float(power) for power in powers] if len(powers) > 1 else [low, high]
-        trace["colorbar"] |= {"tickvals": ticks, "ticktext": [number(10.0**tick) for tick in ticks]}
+        trace["colorbar"] |= ticks(Height(10.0**low), low, high, most=6)
         trace["contours"] = {"start": low, "end": high, "size": max((high - low) / 15, 1e-9)}
     return trace
 

@@ -28,6 +28,12 @@ WORKING = frozenset(VERDICTS) - {"diverged", "too_short_to_tell"}
 MOST_CHANGED = 2000
 """Trials beyond which what has changed is told as a whole figure."""
 
+CROWDED = 40.0
+"""Up to which ratio of its ends an axis would have a tick at every digit, or nearly so."""
+
+ROOM = 30
+"""Characters for which an upright axis has room."""
+
 DIGITS = 6
 """That count: more than a screen shows."""
 
@@ -59,16 +65,16 @@ def escaped(text: str) -> str:
 def axis(title: str, *, logarithmic: bool, values: Floats | None = None) -> dict[str, Any]:
     """An axis in Plotly's terms; ``values``: what is set out along it, where ticks are to be chosen by that."""
     found = {"title": {"text": title}, "type": "log" if logarithmic else "linear"}
-    if logarithmic and values is not None and _within_a_decade(values):
-        # Plotly would set ticks at equal differences, which crowd at the upper end; these are 1, 2, 5, 10, ...
+    if logarithmic and values is not None and _few_decades(values):
+        # Plotly would set ticks at every digit or at equal differences, which crowd; these are 1, 2, 5, 10, ...
         found["dtick"] = "D2"
     return found
 
 
-def _within_a_decade(values: Floats) -> bool:
+def _few_decades(values: Floats) -> bool:
     """Whether values span hardly more than a power of ten, and three numbers of 1, 2, 5, 10, ... at least."""
     known = values[np.isfinite(values) & (values > 0)]
-    if not known.size or known.max() > 15 * known.min():
+    if not known.size or known.max() > CROWDED * known.min():
         return False
     powers = 10.0 ** np.arange(np.floor(np.log10(known.min())), np.ceil(np.log10(known.max())) + 1)
     ticks = np.outer(powers, [1, 2, 5])
@@ -79,7 +85,7 @@ def value_axes(title: str, values: Floats, *, rail: str | None, rising: bool = F
     """The axis of what is good or bad, and, where there is a ``rail``, that of the rail at its bad end."""
     # Of what is to rise, an accuracy, the top is what matters: a log scale would show its bottom.
     logarithmic = not rising and spans_decades(values)
-    found = {"yaxis": axis(title, logarithmic=logarithmic)}
+    found = {"yaxis": axis(title, logarithmic=logarithmic, values=values)}
     if rail is not None:
         scale, place = ([0.12, 1], [0, 0.06]) if rising else ([0, 0.88], [0.94, 1])
         if values.size:
@@ -150,7 +156,12 @@ def title_of(study: StudyPoints) -> str:
         end = "≥" if study.direction == "maximize" else "≤"
         return f"steps until {escaped(words(study.metric))} {end} {study.target:g}"
     name = escaped(words(study.metric))
-    return f"{name} after the trial's steps" if np.isfinite(study.steps).any() else name
+    return in_lines(name, "after the trial's steps") if np.isfinite(study.steps).any() else name
+
+
+def in_lines(name: str, rest: str) -> str:
+    """The title of an upright axis, in two lines where one would be longer than the axis."""
+    return f"{name}{' ' if len(name) + len(rest) < ROOM else '<br>'}{rest}"
 
 
 def short(values: Floats) -> list[float | None]:

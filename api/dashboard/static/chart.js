@@ -85,7 +85,8 @@ function themed(own, narrow) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     colorway: ["var(--accent)", "var(--second)", "var(--third)", "var(--fourth)"],
-    margin: { l: 8, r: 12, t: 8, b: 8 },
+    // On the right, half the last tick's label.
+    margin: { l: 8, r: 22, t: 8, b: 8 },
     separators: ".\u202f",
     hovermode: "closest",
     hoverlabel: {

@@ -37,7 +37,7 @@ function hasWebGL() {
 }
 
 /** Room around a picture for its axes, so that what lies over it knows where it is. */
-const MARGIN = { l: 62, r: 8, t: 8, b: 46 };
+const MARGIN = { l: 62, r: 18, t: 8, b: 46 };
 
 /**
  * What moves over a picture, in the picture's own coordinates: a line so far, a mark where it is, an arrow where it has
@@ -120,6 +120,14 @@ function held(layout) {
   };
 }
 
+/** The surface seen from so far that its axes' names fit: the eye's angle is one of the height, whatever the width. */
+function afar(layout, { clientWidth, clientHeight }) {
+  const { camera } = layout.scene;
+  const times = Math.max(1, (1.1 * clientHeight) / clientWidth);
+  const eye = Object.fromEntries(Object.entries(camera.eye).map(([axis, value]) => [axis, times * value]));
+  return { ...layout, scene: { ...layout.scene, camera: { ...camera, eye } } };
+}
+
 /** One descent: its heading, the landscape with its path, and its loss curve. */
 class Panel {
   #panel;
@@ -181,7 +189,7 @@ class Panel {
     if (ground) {
       const drawn = themed(
         solid
-          ? { data: [...surface.data, ...this.#traces(frame)], layout: surface.layout }
+          ? { data: [...surface.data, ...this.#traces(frame)], layout: afar(surface.layout, this.ground) }
           : { data: ground.data, layout: held(ground.layout) },
       );
       jobs.push(Plotly.react(this.ground, drawn.data, drawn.layout, config));

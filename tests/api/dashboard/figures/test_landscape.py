@@ -189,7 +189,7 @@ def test_a_minimum_outside_the_picture_is_not_marked() -> None:
 def test_of_many_parameters_it_is_said_what_the_plane_leaves_out() -> None:
     shown = descents(tried("quadratic", 0.9, 1.5))
     assert shown.ground is not None
-    assert "% of the way)" in shown.ground["layout"]["xaxis"]["title"]["text"]
+    assert shown.ground["layout"]["xaxis"]["title"]["text"] == "direction 1 (89 %)"
     assert "The rest does not show" in shown.note
     assert "seen from here" in shown.ground["data"][1]["hovertemplate"]
 
@@ -243,6 +243,17 @@ def test_axes_of_losses_have_a_few_marks_within(low: float, high: float) -> None
     assert 2 <= len(axis["tickvals"]) == len(axis["ticktext"]) <= 6
     assert all(axis["range"][0] <= mark <= axis["range"][1] for mark in axis["tickvals"])
     assert len(set(axis["ticktext"])) == len(axis["ticktext"])
+
+
+def test_marks_of_losses_are_round_and_written_alike() -> None:
+    def marks(low: float, high: float) -> list[str]:
+        texts: list[str] = descents(view([[0.1, 0.1], [0.2, 0.2]], [high, low])).curve["yaxis"]["ticktext"]
+        return texts
+
+    assert marks(2.293, 2.412) == ["2.3", "2.35", "2.4"]
+    assert marks(5.0, 5.0004) == ["5", "5.0001", "5.0002", "5.0003", "5.0004"]
+    assert marks(1e-4, 2.4) == ["0.0001", "0.01", "1"]
+    assert marks(1e-6, 2.4)[0] == "10<sup>\N{MINUS SIGN}6</sup>"
 
 
 def test_without_a_grid_there_are_curves_alone() -> None:

@@ -97,10 +97,20 @@ def test_the_stability_limits_are_lines_that_say_where_they_hold() -> None:
     )
 
 
+def test_a_long_title_of_an_upright_axis_stands_in_two_lines() -> None:
+    def title(goal: str) -> str:
+        text: str = drawn(rate_loss(study(points([0.1, 0.2]), {"minimize": goal}))).layout["yaxis"]["title"]["text"]
+        return text
+
+    assert title("loss") == "loss after the trial's steps"
+    assert title("validation_loss") == "validation loss<br>after the trial's steps", "longer than the axis"
+
+
 @pytest.mark.parametrize(
     ("rates", "ticks"),
     [
         ([0.15, 0.3, 1.0], "D2"),  # 0.2, 0.5, 1
+        ([0.5, 2.0, 10.0], "D2"),  # not every digit
         ([0.6, 0.8, 1.0], None),  # 1 alone: closer ticks are wanted
         ([1e-4, 1e-2, 1.0], None),  # powers of ten are enough
     ],
