@@ -141,6 +141,13 @@ def test_of_a_path_that_only_diverges_the_first_updates_are_shown() -> None:
     np.testing.assert_allclose(paths[0].parameters[1:5, 0], [1.47, -0.62, 2.01, -1.58], atol=0.01)
     for axis, on in zip(found.axes, found.coordinates[0].T, strict=True):
         assert axis[0] < on[:5].min() < on[:5].max() < axis[-1] < 20
+    # One update of Rosenbrock's lands below the start by chance: that alone would be a picture of nothing.
+    objective = objectives.create("rosenbrock", {})
+    paths, _ = follow(objective, [Row(0.00627, 20)])
+    assert np.count_nonzero(paths[0].losses < paths[0].losses[0]) == 1
+    found = landscape(objective, paths, resolution=3)
+    for axis, on in zip(found.axes, found.coordinates[0].T, strict=True):
+        assert axis[0] < on[:5].min() < on[:5].max() < axis[-1]
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])

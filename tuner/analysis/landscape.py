@@ -23,7 +23,7 @@ MARGIN = 0.15
 """How far the grid goes beyond the paths, as a share of their extent."""
 
 FIRST_UPDATES = 4
-"""Updates that are shown of descents of which every one leads to a loss above that of the start."""
+"""Updates that are shown of descents of which fewer lead to a loss that is no worse than that of the start."""
 
 _MOST_NUMBERS = 2**24
 """Numbers that are kept of all paths together."""
@@ -168,7 +168,7 @@ def landscape(
     """The losses around these paths, at ``resolution`` coordinates along each axis.
 
     The grid holds every point of a path that is no worse than the start, and those of the worse that lie no farther out
-    than that area is wide; where every update leads upwards, the first few. A margin goes round them.
+    than that area is wide; where nearly every update leads upwards, the first few. A margin goes round them.
 
     Args:
         objective: what was descended.
@@ -231,11 +231,11 @@ def _plane(paths: Sequence[Path], begin: Floats) -> Plane:
 
 
 def _shown(paths: Sequence[Path]) -> list[NDArray[np.bool_]]:
-    """Of each path the points that are no worse than the start; where none has any but that, the first updates."""
+    """Of each path the points that are no worse than the start; where these are but a few, the first updates, too."""
     no_worse = [path.losses <= path.losses[:1] for path in paths]
-    if any(chosen[1:].any() for chosen in no_worse):
+    if sum(np.count_nonzero(chosen[1:]) for chosen in no_worse) >= FIRST_UPDATES:
         return no_worse
-    return [np.arange(len(path.losses)) <= FIRST_UPDATES for path in paths]
+    return [chosen | (np.arange(len(chosen)) <= FIRST_UPDATES) for chosen in no_worse]
 
 
 def _upright(direction: Floats) -> Floats:
