@@ -78,6 +78,13 @@ const AXIS = {
 // So few that there is one a power of ten, or a few in it, each written as a number.
 const LOG = { nticks: 5, tickformat: "~g", minor: { showgrid: false } };
 
+/**
+ * Room for an axis with its title, as most need it: Plotly draws a chart a second time, points and all, where its labels
+ * turn out to need more. What stands above a chart is measured before its points are drawn, and has its room then. On the
+ * right, half the last tick's label.
+ */
+const margin = (narrow) => (narrow ? { l: 70, r: 22, t: 8, b: 50 } : { l: 76, r: 22, t: 8, b: 52 });
+
 /** What charts have in common: fonts, margins, backgrounds, grids. What is the chart's own comes over it. */
 function themed(own, narrow) {
   const layout = {
@@ -85,8 +92,7 @@ function themed(own, narrow) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     colorway: ["var(--accent)", "var(--second)", "var(--third)", "var(--fourth)"],
-    // On the right, half the last tick's label.
-    margin: { l: 8, r: 22, t: 8, b: 8 },
+    margin: margin(narrow),
     separators: ".\u202f",
     hovermode: "closest",
     hoverlabel: {
