@@ -67,6 +67,8 @@ def unwatched(browser: Browser, service: Service) -> Iterator[Page]:
     """A page of the service, as wide as a laptop's screen; addresses are relative to the service's."""
     context = browser.new_context(base_url=service.url, viewport={"width": 1280, "height": 800})
     context.set_default_timeout(PATIENCE)
+    # Until all that a page loads at once is there, Plotly among it.
+    context.set_default_navigation_timeout(3 * PATIENCE)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield context.new_page()
     context.close()

@@ -1,8 +1,8 @@
 // A chart: <tuner-chart src="/studies/x/charts/rate-loss" label="Loss by learning rate"><form>…</form></tuner-chart>
 //
 // The server says what is drawn (api/dashboard/charts.py); here it is drawn, in the colours of the page, with its sentence
-// and its table. Plotly is loaded when the first chart comes into view. While the page is live a chart takes what has
-// changed, and a chart that cannot is fetched anew now and then.
+// and its table. A chart is loaded, and Plotly with the first, when it comes into view, or at once where it is `eager`.
+// While the page is live a chart takes what has changed, and a chart that cannot is fetched anew now and then.
 
 import { number } from "./format.js";
 
@@ -210,6 +210,7 @@ class TunerChart extends HTMLElement {
     }, { rootMargin: "200px" });
     seen.observe(this);
     signal.addEventListener("abort", () => seen.disconnect());
+    if (this.hasAttribute("eager")) this.#load();
     this.querySelector("form")?.addEventListener("change", () => this.#anew(), { signal });
     this.querySelector("form")?.addEventListener("submit", (event) => {
       event.preventDefault();

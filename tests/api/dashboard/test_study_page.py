@@ -60,6 +60,16 @@ def test_the_answer_says_why_and_can_be_taken_away(client: httpx.Client, databas
     assert re.search(rf"10 trials, {spent:,} gradient".replace(",", ",? ?"), text)
 
 
+def test_the_chart_at_the_top_is_asked_for_at_once_where_there_is_one(client: httpx.Client) -> None:
+    told(client, [])
+    assert not re.search('rel="preload"|<tuner-chart[^>]* eager', client.get(STUDY).text)
+    told(client, [0.5])
+    text = client.get(STUDY).text
+    assert re.findall('<tuner-chart src="([^"]+)"[^>]* eager>', text) == [f"{STUDY}/charts/rate-loss"]
+    [plotly] = re.findall('<link rel="preload" href="([^"]+)" as="script">', text)
+    assert f'<meta name="plotly" content="{plotly}">' in text
+
+
 def test_the_table_is_sorted_filtered_and_paged_by_its_address(client: httpx.Client) -> None:
     told(client, [0.5, "NaN", 0.25, 0.75, None])
     client.post(f"/v1{STUDY}/trials/2:exclude")
