@@ -23,13 +23,14 @@ def fill(database: Database, study: StudyRecord, count: int = 60) -> None:
     for number in range(count):
         state = ("complete", "pruned", "failed", "running", "waiting")[number % 5]
         value = float(rng.normal()) if state == "complete" and number % 3 else None
+        rule = "adam" if number else "half a character \ud800"
         add_trials(
             database,
             study.id,
             1,
             first=number,
             state=state,
-            parameters={"learning_rate": 10.0**-number, "rule": "adam", "odd": [None, 3, "x", True, 0.5][number % 5]}
+            parameters={"learning_rate": 10.0**-number, "rule": rule, "odd": [None, 3, "x", True, 0.5][number % 5]}
             | ({"steps": number} if number % 2 else {}),
             values={"loss": "NaN" if value is None else value},
             objective_value=value,

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 from sqlalchemy import Connection, Double, Engine, Select, Text, bindparam, cast, extract, func, select, type_coerce
 
 from tuner.storage.studies import StudyRecord
@@ -79,8 +80,11 @@ _COLUMNS = [field.name for field in fields(Points) if field.name != "parameters"
 
 
 @cache
-def _statement(dialect: str) -> Select[Any]:
-    """One row, a JSON list of each column's values: to make that takes the database less than to give all rows."""
+def _statement(dialect: str, *, ranked: bool) -> Select[Any]:
+    """One row, a JSON list of each column's values: to make that takes the database less than to give all rows.
+
+    The last column is all that was told of each trial, where they are not ``ranked``.
+    """
     sqlite = dialect == "sqlite"
     ended = table.c.finished_at
 
@@ -102,7 +106,7 @@ def _statement(dialect: str) -> Select[Any]:
         column(type_coerce(ended, Text) if sqlite else cast(extract("epoch", ended), Double)),
         column(table.c.sequence),
         documents(table.c.parameters),
-        documents(table.c["values"]),
+        *([] if ranked else [documents(table.c["values"])]),
     ]
     return select(*columns).where(
         table.c.study_id == bindparam("of_study"), table.c.sequence > bindparam("after_sequence")
@@ -132,14 +136,14 @@ def read(connection: Connection, study: StudyRecord) -> Points:
 
 def since(connection: Connection, study: StudyRecord, sequence: int) -> Points:
     """The trials of a study that were written after a sequence."""
-    statement = _statement(connection.dialect.name)
+    ranked = len(study.directions) == 1
+    statement = _statement(connection.dialect.name, ranked=ranked)
     texts = connection.execute(statement, {"of_study": study.id, "after_sequence": sequence}).one()
-    *columns, values = [text or "[]" for text in texts]
-    number, state, verdict, excluded, ranked, best, steps, evaluations, finished, at, parameters = map(
-        json.loads, columns
+    number, state, verdict, excluded, value_of, best, steps, evaluations, finished, at, parameters, *told = (
+        _list(text or "[]") for text in texts
     )
     order = np.argsort(np.array(number, dtype=np.int64), kind="stable")
-    value = _floats(ranked) if len(study.directions) == 1 else _told(json.loads(values), study.curve_metric)
+    value = _floats(value_of) if ranked else _told(told[0], study.curve_metric)
 
     def text(column: Sequence[str | None]) -> NDArray[np.str_]:
         return np.array([one or "" for one in column], dtype=np.str_)[order]
@@ -157,6 +161,17 @@ def since(connection: Connection, study: StudyRecord, sequence: int) -> Points:
         sequence=np.array(at, dtype=np.int64)[order],
         parameters={name: column[order] for name, column in _numbers(parameters).items()},
     )
+
+
+def _list(text: str) -> list[Any]:
+    """A JSON list, read in a third of the time that `json` takes, but for what only that reads."""
+    found: list[Any]
+    try:
+        found = from_json(text)
+    except ValueError:
+        # Half a surrogate pair, which an Optuna program may store; a document of hundreds of levels.
+        found = json.loads(text)
+    return found
 
 
 def _told(values: Sequence[Mapping[str, Any] | None], metric: str) -> Floats:
