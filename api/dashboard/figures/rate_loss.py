@@ -107,7 +107,8 @@ class _Shown:
             up = np.log10(up) if self._values.size and self._values.min() > 0 else up
         off = self._off[places]
         floor = float(np.min(up[~off])) if (~off).any() else 0.0
-        kinds = np.array([KINDS.index(one) if one in KINDS else 0 for one in self._verdict[places]]) * 2 + off
+        verdict = self._verdict[places]
+        kinds = 2 * sum(number * (verdict == kind) for number, kind in enumerate(KINDS)) + off
         kept = places == self._study.best
         chosen = spread(
             np.where(np.isfinite(across), across, 0), np.where(off, floor, up), MOST_POINTS, kinds=kinds, kept=kept
