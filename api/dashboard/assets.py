@@ -39,8 +39,8 @@ class Asset:
 
     @cached_property
     def compressed(self) -> bytes:
-        """The content through gzip, made when it is first asked for."""
-        return gzip.compress(self.content, mtime=0)
+        """The content through gzip, made when it is first asked for: that reader waits, and all later ones read it."""
+        return gzip.compress(self.content, compresslevel=4, mtime=0)
 
 
 def _digest(*contents: bytes) -> str:
