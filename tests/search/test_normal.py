@@ -36,5 +36,5 @@ def test_of_thousands_at_once_the_quantiles_are_optunas_too() -> None:
 def test_mass_keeps_its_digits_in_both_tails(at: float) -> None:
     expected = 0.5 * (math.erfc(at / math.sqrt(2)) - math.erfc((at + 1) / math.sqrt(2)))
     mu, sigma = np.array([10.0, -7.0]), np.array([2.0, 0.25])
-    assert mass(mu + at * sigma, mu + (at + 1) * sigma, mu, sigma) == pytest.approx(expected, rel=1e-11, abs=0)
-    assert mass(mu - (at + 1) * sigma, mu - at * sigma, mu, sigma) == pytest.approx(expected, rel=1e-11, abs=0)
+    assert mass(mu + (at + 0.5) * sigma, 0.5 * sigma, mu, sigma) == pytest.approx(expected, rel=1e-11, abs=0)
+    assert mass(mu - (at + 0.5) * sigma, 0.5 * sigma, mu, sigma) == pytest.approx(expected, rel=1e-11, abs=0)

@@ -15,10 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 from tests.search.loop import define, trial
 from tuner.definition import StudyDefinition
 from tuner.search import History, Suggestion, look, suggest
+from tuner.search.density import Density, axes_over, logarithms
 from tuner.search.sampler import along
 from tuner.search.seeds import trial_seed
 from tuner.search.sight import Listed
-from tuner.search.tree_parzen import OPTUNAS_KERNELS, Density, _axis, rising_weights
+from tuner.search.tree_parzen import OPTUNAS_KERNELS, rising_weights
 from tuner.storage.frozen import distributions
 
 SPACES: Mapping[str, Mapping[str, Any]] = {
@@ -152,12 +153,12 @@ def test_densities_are_those_of_optuna_up_to_rounding_and_a_constant(space: str,
         name: np.array([part.to_internal_repr(one.params[name]) for one in past]) for name, part in parts.items()
     }
     theirs = _ParzenEstimator(columns, dict(parts), OPTUNAS_KERNELS)
-    ours = Density([_axis(part) for part in parts.values()], np.array(list(columns.values())))
+    ours = Density(axes_over(*parts.values()), np.array(list(columns.values())))
     drawn = theirs.sample(np.random.RandomState(0), 50)
     points = np.array(list(drawn.values()))
     assert np.array_equal(ours.draw(np.random.RandomState(0), 50), points)
     with np.errstate(divide="ignore"):
-        logarithm, error = ours.logarithm(points)
+        [logarithm], error = logarithms(points, ours)
     apart = logarithm - theirs.log_pdf(drawn)
     assert error < 1e-8
     assert np.ptp(apart) < 1e-10

@@ -21,7 +21,7 @@ from tuner.errors import InvalidInput
 from tuner.search.genetic import NSGAIISampler
 from tuner.search.optuna_learner import Distributions, OptunaLearner
 from tuner.search.sampler import History, Suggestion, Suggestions, is_fixed
-from tuner.search.seeds import trial_seed
+from tuner.search.seeds import generator, trial_seed
 from tuner.search.sight import Sight, Trials, spread
 from tuner.search.tree_parzen import Evidence, ToldTPESampler, beyond
 from tuner.space import Choices, IntRange, SearchSpace
@@ -113,7 +113,7 @@ class TreeParzen(OptunaLearner):
             return super().choose(definition, history, numbers)
         found = []
         for number in numbers:
-            rng = np.random.RandomState(trial_seed(definition.sampler.seed, number))
+            rng = generator(trial_seed(definition.sampler.seed, number))
             point = evidence.choose(rng, self.n_ei_candidates, together=self.multivariate)
             found.append(Suggestion(point, {}))
         return Suggestions(found, {}, exhausted=False)

@@ -4,6 +4,7 @@ A sampler is built anew for every trial. With a seed of its own for each, no poi
 request or a batch began; and what was drawn before in the same process changes nothing.
 """
 
+import threading
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +28,23 @@ def trial_seed(seed: int, number: int) -> int:
     mixed = ((mixed ^ (mixed >> 16)) * 0x85EBCA6B) & _MASK
     mixed = ((mixed ^ (mixed >> 13)) * 0xC2B2AE35) & _MASK
     return mixed ^ (mixed >> 16) ^ after
+
+
+class _Generator(threading.local):
+    def __init__(self) -> None:
+        self.random = np.random.RandomState()
+
+
+_generator = _Generator()
+
+
+def generator(seed: int) -> np.random.RandomState:
+    """Random numbers as of ``RandomState(seed)``: the thread's own, seeded anew.
+
+    To make one takes fifty times as long: it first gathers randomness that the seed then replaces.
+    """
+    _generator.random.seed(seed)
+    return _generator.random
 
 
 @lru_cache(maxsize=64)
