@@ -7,6 +7,7 @@ directory that ``PROMETHEUS_MULTIPROC_DIR`` names, and whichever is asked answer
 
 import os
 from collections.abc import Iterable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -37,6 +38,10 @@ request_seconds = Histogram(
     buckets=BUCKETS,
     registry=_registry,
 )
+
+# To look up a counter by its labels takes longer than to count.
+answered = cache(requests.labels)
+duration = cache(request_seconds.labels)
 
 
 class _Stored(Collector):

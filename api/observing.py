@@ -56,10 +56,10 @@ class Observed:
         finally:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path_format", NO_ROUTE)
-            metrics.requests.labels(scope["method"], route, status).inc()
+            metrics.answered(scope["method"], route, status).inc()
             # An event stream lasts as long as its reader likes.
             if not route.endswith("/events"):
-                metrics.request_seconds.labels(scope["method"], route).observe(seconds)
+                metrics.duration(scope["method"], route).observe(seconds)
             level = next(level for below, level in LOUDNESS if status < below)
             if logger.isEnabledFor(level):
                 fields = {"method": scope["method"], "path": scope["path"], "status": status}
