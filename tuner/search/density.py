@@ -190,7 +190,7 @@ def logarithms(points: np.ndarray, *densities: Density) -> tuple[list[np.ndarray
         start += len(one.weights)
         highest = part.max(axis=1)
         part -= highest[:, None]
-        logarithm: np.ndarray = np.log(np.exp(part).sum(axis=1)) + highest
+        logarithm: np.ndarray = np.log(np.exp(part, out=part).sum(axis=1)) + highest
         logarithm[outside] = np.nan
         found.append(logarithm)
     return found, error
@@ -204,16 +204,26 @@ def _log_mass_of_cells(axis: Number, values: np.ndarray, mu: np.ndarray, sigma: 
     """
     places = {value: place for place, value in enumerate(dict.fromkeys(values.tolist()))}
     cells = np.array(list(places))
-    order = mu.argsort()
-    mu, sigma = mu[order], sigma[order]
-    first = np.ones(len(mu), dtype=bool)
-    first[1:] = (mu[1:] != mu[:-1]) | (sigma[1:] != sigma[:-1])
-    kernel = np.empty(len(mu), dtype=int)
-    kernel[order] = first.cumsum() - 1
     left, right = cells - 0.5, cells + 0.5
     if axis.log:
         left, right = np.log(left), np.log(right)
     widths = right - left
-    logs = np.log(mass((0.5 * (left + right))[:, None], (0.5 * widths)[:, None], mu[first], sigma[first]))
-    cell = [places[value] for value in values.tolist()]
-    return logs.take(kernel, axis=1).take(cell, axis=0), float(widths.min())
+    # Where there are no more kernels than numbers, few are the same.
+    kernel = None
+    if len(mu) > axis.high - axis.low:
+        first, kernel = _distinct(mu, sigma)
+        mu, sigma = mu[first], sigma[first]
+    logs = np.log(mass((0.5 * (left + right))[:, None], (0.5 * widths)[:, None], mu, sigma))
+    if kernel is not None:
+        logs = logs.take(kernel, axis=1)
+    return logs.take([places[value] for value in values.tolist()], axis=0), float(widths.min())
+
+
+def _distinct(mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One of each kind of kernel, and of each kernel which of these it is like; places, (kinds,) and (kernels,)."""
+    order = mu.argsort()
+    new = np.ones(len(mu), dtype=bool)
+    new[1:] = (np.diff(mu[order]) != 0) | (np.diff(sigma[order]) != 0)
+    kernel = np.empty(len(mu), dtype=int)
+    kernel[order] = new.cumsum() - 1
+    return order[new], kernel

@@ -45,7 +45,8 @@ def _quantile_of_log(y: np.ndarray) -> np.ndarray:
         log_below = _log_below(x)
         step = (log_below - y) * np.exp(log_below - (-0.5 * np.square(x) - _LOG_ROOT_TWO_PI))
         x -= step
-        if (np.abs(step) < 1e-8 * np.abs(x)).all():
+        # The first alone tells, as a rule, that it is too early.
+        if abs(step[0]) < 1e-8 * abs(x[0]) and (np.abs(step) < 1e-8 * np.abs(x)).all():
             break
     x[upper] *= -1
     return x
@@ -65,14 +66,9 @@ def _log_below(x: np.ndarray) -> np.ndarray:
     log, erf, erfc = math.log, math.erf, math.erfc
     return np.array(
         [
-            log(
-                0.5 * erfc(-value)
-                if value < -_EDGE
-                else 0.5 + 0.5 * erf(value)
-                if value < _EDGE
-                else 1.0 - 0.5 * erfc(value)
-            )
-            for value in scaled
+            # One expression: to call a function for each would take as long as all that it does.
+            log(0.5 * erfc(-z) if z < -_EDGE else 0.5 + 0.5 * erf(z) if z < _EDGE else 1.0 - 0.5 * erfc(z))
+            for z in scaled
         ]
     )
 

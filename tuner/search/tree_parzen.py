@@ -106,7 +106,8 @@ class Evidence:
         rest ^= good
         weights = None if self._stands_for is None else rising_weights(self._stands_for[rest])
         axes = axes_over(*parts)
-        of_good, of_rest = Density(axes, columns[:, good]), Density(axes, columns[:, rest], weights)
+        of_good = Density(axes, columns.compress(good, axis=1))
+        of_rest = Density(axes, columns.compress(rest, axis=1), weights)
         points = of_good.draw(rng, candidates)
         (ahead, behind), error = logarithms(points, of_good, of_rest)
         scores = ahead - behind
