@@ -75,8 +75,8 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         title="Tuner", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.service = service
-    # Routes are tried in this order: first those that trials come through by the thousand. They become the application's
-    # own: through a router that is included each request would be matched twice, and more laboriously.
+    # Routes are tried in this order: first those that trials come through by the thousand. They become the
+    # application's own: through a router that is included each request would be matched twice.
     for routes in (
         running,
         trials,

@@ -52,21 +52,27 @@ class Evidence:
         self._space = space
         self._distributions = distributions(space)
         self._rows = {name: row for row, name in enumerate(space)}
-        points = [one.params for one in trials]
-        columns = [_column(name, part, points) for name, part in self._distributions.items()]
-        self._columns = np.array(columns, dtype=float)
-        self._stands_for = np.array([weights.get(one.number, 1.0) for one in trials]) if weights else None
 
         states = [one.state for one in trials]
-        complete = [row for row, state in enumerate(states) if state is TrialState.COMPLETE]
-        pruned = [row for row, state in enumerate(states) if state is TrialState.PRUNED]
+        complete = [place for place, state in enumerate(states) if state is TrialState.COMPLETE]
+        pruned = [place for place, state in enumerate(states) if state is TrialState.PRUNED]
         self.finished = len(complete) + len(pruned)
-        count = self.finished if self._stands_for is None else float(self._stands_for[complete + pruned].sum())
-        values = np.array([trials[row].values[0] for row in complete], dtype=float)
+        stands_for = np.array([weights.get(one.number, 1.0) for one in trials]) if weights else None
+        count = self.finished if stands_for is None else float(stands_for[complete + pruned].sum())
+        values = np.array([trials[place].values[0] for place in complete], dtype=float)
         order = np.argsort(-values if direction == "maximize" else values, kind="stable")
         # Complete trials rank by value, pruned ones behind them.
         most = default_gamma(round(count))
-        self._good = ([complete[place] for place in order[:most].tolist()] + pruned)[:most]
+        good = sorted(([complete[place] for place in order[:most].tolist()] + pruned)[:most])
+
+        # The good ones first, so that they and the rest are two parts of one array.
+        self._good = len(good)
+        places = good + sorted(set(range(len(trials))).difference(good))
+        points = [trials[place].params for place in places]
+        columns = [_column(name, part, points) for name, part in self._distributions.items()]
+        self._columns = np.array(columns, dtype=float)
+        self._whole = not np.isnan(self._columns).any()
+        self._stands_for = None if stands_for is None else stands_for[places]
 
     def choose(self, rng: np.random.RandomState, candidates: int, *, together: bool) -> Point:
         """The point of one more trial, which from now on is known to run.
@@ -99,15 +105,16 @@ class Evidence:
         """Values of these parameters: of some candidates, where the good density is highest beside the other."""
         parts = [self._distributions[name] for name in names]
         columns = self._columns[[self._rows[name] for name in names]]
-        # Each trial that has all of them.
-        rest = ~np.isnan(columns).any(axis=0)
-        good = np.zeros_like(rest)
-        good[self._good] = rest[self._good]
-        rest ^= good
-        weights = None if self._stands_for is None else rising_weights(self._stands_for[rest])
+        good, rest = columns[:, : self._good], columns[:, self._good :]
+        stands_for = None if self._stands_for is None else self._stands_for[self._good :]
+        if not self._whole:
+            # Each trial that has all of them.
+            has = ~np.isnan(rest).any(axis=0)
+            good, rest = good[:, ~np.isnan(good).any(axis=0)], rest[:, has]
+            stands_for = None if stands_for is None else stands_for[has]
+        weights = None if stands_for is None else rising_weights(stands_for)
         axes = axes_over(*parts)
-        of_good = Density(axes, columns.compress(good, axis=1))
-        of_rest = Density(axes, columns.compress(rest, axis=1), weights)
+        of_good, of_rest = Density(axes, good), Density(axes, rest, weights)
         points = of_good.draw(rng, candidates)
         (ahead, behind), error = logarithms(points, of_good, of_rest)
         scores = ahead - behind
@@ -117,7 +124,7 @@ class Evidence:
         if not (np.isfinite(scores).all() and (same | clear).all()):
             space = dict(zip(names, parts, strict=True))
             optunas = [
-                _ParzenEstimator(dict(zip(names, columns[:, part], strict=True)), space, OPTUNAS_KERNELS, given)
+                _ParzenEstimator(dict(zip(names, part, strict=True)), space, OPTUNAS_KERNELS, given)
                 for part, given in ((good, None), (rest, weights))
             ]
             drawn = dict(zip(names, points, strict=True))

@@ -94,7 +94,8 @@ class Database:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._engine.connect() as connection:
-                    connection.execution_options(tuner_read_only=read_only)
+                    if read_only:
+                        connection.execution_options(tuner_read_only=True)
                     with connection.begin():
                         return work(connection)
             except NoConnection as error:

@@ -15,12 +15,12 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, Select, bindparam, event, select
 
+from tuner.storage import trials
 from tuner.storage.driver import Prepared, among
 from tuner.storage.frozen import frozen_trial
 from tuner.storage.known_trials import search_space
 from tuner.storage.studies import StudyRecord
 from tuner.storage.tables import trial as table
-from tuner.storage.trials import TrialRecord
 
 REMEMBERED_STUDIES = 16
 """Those that were looked at last."""
@@ -39,12 +39,6 @@ _LATEST = Prepared(
 )
 
 _OF_IDS = Prepared(lambda dialect: select(table.c.number).where(_OF_STUDY, among(table.c.id, "ids", dialect)))
-
-_ROWS = Prepared(
-    lambda dialect: select(table).where(
-        _OF_STUDY, among(table.c.number, "numbers", dialect), table.c.state != "waiting"
-    )
-)
 
 
 def _best(direction: str, _dialect: str) -> Select[Any]:
@@ -124,9 +118,10 @@ class ShownTrials:
     def _read(self, numbers: Sequence[int]) -> dict[int, FrozenTrial | None]:
         found: dict[int, FrozenTrial | None] = {}
         for start in range(0, len(numbers), _ROWS_A_QUERY):
-            values = {"of_study": self._study.id, "numbers": numbers[start : start + _ROWS_A_QUERY]}
-            for row in _ROWS.rows(self._connection, values):
-                record = TrialRecord._make(row)
+            some = numbers[start : start + _ROWS_A_QUERY]
+            for record in trials.get_many(self._connection, self._study.id, some).values():
+                if record.state == "waiting":
+                    continue
                 hidden = record.state == "failed" or record.excluded
                 trial = None if hidden else frozen_trial(record, self._study, self._space)
                 found[record.number] = trial
