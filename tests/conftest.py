@@ -9,6 +9,7 @@ its own, started when the first test needs it and gone with the process.
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -21,6 +22,12 @@ from psycopg import sql
 from tests import postgresql
 from tuner.storage import migration
 from tuner.storage.database import Database
+
+
+def pytest_configure() -> None:
+    """Let the programs under test hear SIGINT: what a shell runs in the background does not, nor what comes of it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class PostgreSQLServer:

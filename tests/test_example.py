@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -36,9 +37,13 @@ def test_three_studies_find_their_answers_and_are_found_again_and_served_until_i
         assert line in first.stdout
 
     port = free_port()
-    with subprocess.Popen(
-        command(port), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as again:
+    with (
+        subprocess.Popen(
+            command(port), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as again,
+        ExitStack() as at_the_end,
+    ):
+        at_the_end.callback(again.terminate)
         assert again.stdout is not None
         said = ""
         while "Ctrl-C" not in said:

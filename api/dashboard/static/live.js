@@ -15,6 +15,7 @@ const SILENT = "The service does not answer. Trying again …";
 
 let latest = null;
 let waiting = false;
+let held = false;
 let last = 0;
 
 /** Something changed: tell the page now, or as soon as a second has passed since it was last told. */
@@ -24,11 +25,18 @@ function changed(data) {
   waiting = true;
   setTimeout(async () => {
     waiting = false;
+    if (held) return;
     last = performance.now();
     const detail = latest;
     await renewed().catch(() => {});
     document.dispatchEvent(new CustomEvent("tuner:change", { detail }));
   }, Math.max(0, last + EVERY - performance.now()));
+}
+
+/** Leave the page as it is, or go on: of a study that may be gone in a moment nothing is asked. */
+export function hold(yes) {
+  held = yes;
+  if (!held && latest) changed(latest);
 }
 
 /** The regions as the server last sent them: what scripts did to those on the page since is no difference. */

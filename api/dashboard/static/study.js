@@ -1,7 +1,7 @@
 // What can be done on a study's page: steer and delete it, copy its answer, enqueue a point, write its notes.
 
 import { Refusal, act, allowed, call, confirmDelete, studyPath } from "./actions.js";
-import { renewed } from "./live.js";
+import { hold, renewed } from "./live.js";
 
 const { study, name } = document.body.dataset;
 const find = (selector) => document.querySelector(selector);
@@ -39,7 +39,9 @@ async function steer(button) {
   const verb = button.dataset.act;
   if (verb === "delete") {
     trials ??= Object.values((await call("GET", studyPath(study))).document.trials).reduce((sum, each) => sum + each, 0);
+    hold(true);
     if (await confirmDelete({ address: study, name, trials })) location.assign("/");
+    else hold(false);
     return;
   }
   const changed = await tried("act", () => act(study, verb));
