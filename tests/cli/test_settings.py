@@ -4,7 +4,8 @@ import pytest
 
 from tests.cli.commands import refusal, tuner
 from tests.worker.running import BOWLS
-from tuner.cli.options import environment, settings_from
+from tuner.cli.options import environment, flag_of, settings_from
+from tuner.cli.serve import serve
 from tuner.errors import InvalidInput
 from tuner.settings import Settings
 
@@ -32,9 +33,16 @@ def test_a_wrong_value_is_named_as_it_was_given(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TUNER_PORT", "70000")
     with pytest.raises(InvalidInput, match=r"^TUNER_PORT: "):
         settings_from({})
-    monkeypatch.delenv("TUNER_PORT")
-    monkeypatch.setenv("TUNER_OBJECTIVES", "a")
-    with pytest.raises(InvalidInput, match=r"^TUNER_OBJECTIVES: "):
+
+
+@pytest.mark.parametrize("name", ["objectives", "hosts", "cors_origins"])
+def test_a_list_is_a_repeatable_flag_and_json_in_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag = flag_of(name)
+    with serve.make_context("serve", [flag, "https://a.example", flag, "https://b.example"]) as context:
+        given = context.params[name]
+    assert getattr(settings_from({name: given}), name) == ["https://a.example", "https://b.example"]
+    monkeypatch.setenv(f"TUNER_{name.upper()}", "https://a.example")
+    with pytest.raises(InvalidInput, match=f"^TUNER_{name.upper()}: must be a JSON list"):
         settings_from({})
 
 
@@ -51,7 +59,7 @@ def test_help_shows_every_setting_with_its_variable_and_its_default() -> None:
 
     for name, field in Settings.model_fields.items():
         assert f"--{name.replace('_', '-')} " in shown
-        default = "" if field.annotation == list[str] else f"; default {field.default}"
+        default = "" if field.default == [] else f"; default {field.default}"
         assert f"[TUNER_{name.upper()}{default}]" in shown
 
 

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_origin
 
 import click
 from pydantic import ValidationError
@@ -25,6 +25,7 @@ _METAVARS = {
     "database_password_file": "FILE",
     "host": "ADDRESS",
     "hosts": "NAME",
+    "cors_origins": "ORIGIN",
     "authentication": "true|false",
     "objectives": "MODULE",
     "log_level": "LEVEL",
@@ -69,7 +70,7 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
         ) from None
     except SettingsError:
         # A list in an environment variable is the one thing that is parsed before it is validated.
-        lists = [_variable(name) for name, field in Settings.model_fields.items() if field.annotation == list[str]]
+        lists = [_variable(name) for name in Settings.model_fields if _is_list(name)]
         wrong = [name for name in lists if name in os.environ and not _is_json(os.environ[name])]
         raise InvalidInput(*(FieldError(name, 'must be a JSON list: ["one", "two"]') for name in wrong)) from None
 
@@ -135,7 +136,7 @@ def by_option(error: InvalidInput, options: Mapping[str, str]) -> InvalidInput:
 
 def _flag(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
     field = Settings.model_fields[name]
-    repeated = field.annotation == list[str]
+    repeated = _is_list(name)
     description = (field.description or "").replace(", as a JSON list", "") + ("; repeatable" if repeated else "")
     default = "" if repeated else f"; default {field.default}"
     return click.option(
@@ -145,6 +146,10 @@ def _flag(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
         multiple=repeated,
         help=f"{description}  [{_variable(name)}{default}]",
     )
+
+
+def _is_list(name: str) -> bool:
+    return get_origin(Settings.model_fields[name].annotation) is list
 
 
 def _variable(name: str) -> str:
