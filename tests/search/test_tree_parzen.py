@@ -120,10 +120,10 @@ def test_of_a_long_study_points_are_those_of_optuna_with_the_same_weights(togeth
     definition = define("tpe", SPACES["all kinds"], seed=6, settings={"multivariate": together})
     past = a_past(definition, 3000, 6)
     known = look(definition, Listed(past, {}, "minimize"))
-    assert known.weights
+    assert known.weights is not None
     complete = [one for one in known.trials if one.state == TrialState.COMPLETE]
     good = {one.number for one in sorted(complete, key=lambda one: one.values[0])[:25]}
-    rest = [known.weights.get(one.number, 1.0) for one in known.trials if one.number not in good]
+    rest = [weight for one, weight in zip(known.trials, known.weights, strict=True) if one.number not in good]
 
     sampler = TPESampler(seed=trial_seed(6, 3000), multivariate=together)
     sampler._parzen_estimator_parameters = sampler._parzen_estimator_parameters._replace(

@@ -86,6 +86,8 @@ def look(database: Database, name: str) -> dict[int, float]:
 
     def known(connection: Connection) -> dict[int, float]:
         with open_study(connection, name) as study:
-            return {one.number: one.value for one in history(study).trials if one.value is not None}
+            columns = history(study).columns
+            assert columns is not None
+            return dict(zip(columns.numbers.tolist(), columns.values.tolist(), strict=True))
 
     return database.write(known)

@@ -1,11 +1,13 @@
 """The trials that samplers look at: the right ones, on both databases, and no more than were asked for."""
 
+import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution, distribution_to_json
 from optuna.trial import FrozenTrial
@@ -15,7 +17,9 @@ from tests.storage.rows import MOMENT, add_study, add_trials
 from tuner.definition import StudyDefinition
 from tuner.search.sight import Listed, Trials, spread
 from tuner.storage import driver, studies, trials
+from tuner.storage.columns import Columns
 from tuner.storage.database import Database
+from tuner.storage.frozen import distributions
 from tuner.storage.known_trials import read_trials
 from tuner.storage.shown_trials import ShownTrials
 from tuner.storage.studies import StudyRecord
@@ -23,12 +27,15 @@ from tuner.storage.studies import StudyRecord
 T = TypeVar("T")
 
 
-def a_study(database: Database, direction: str = "minimize") -> StudyRecord:
-    """A study of ours, with a definition."""
-    definition = StudyDefinition.model_validate(
+def a_definition(direction: str = "minimize") -> StudyDefinition:
+    return StudyDefinition.model_validate(
         {"name": "s", "search_space": {"x": {"type": "float", "low": 0.0, "high": 1.0}}, "goal": {direction: "loss"}}
     )
-    return add_study(database, definition=definition, directions=[direction])
+
+
+def a_study(database: Database, direction: str = "minimize") -> StudyRecord:
+    """A study of ours, with a definition."""
+    return add_study(database, definition=a_definition(direction), directions=[direction])
 
 
 def fill(database: Database, study: StudyRecord, count: int, seed: int = 0) -> None:
@@ -131,6 +138,52 @@ def test_what_is_remembered_is_what_is_read_anew_whatever_happens_in_between(
             assert plain(looking(database, study, look)) == plain(looking(anew, study, look))
 
 
+def test_columns_hold_what_is_shown_whatever_is_remembered(database: Database, database_url: str) -> None:
+    study = a_study(database)
+    fill(database, study, 60)
+    draw = random.Random(2)
+    space = distributions(a_definition().search_space)
+
+    def both(it: ShownTrials) -> tuple[Columns | None, Columns]:
+        numbers = sorted({*it.best(5), *it.running(10), *spread(it.next_number, 16), it.next_number + 3})
+        return it.columns(np.array(numbers)), Columns.of_trials(it.show(numbers), space)
+
+    for _ in range(40):
+        records = database.read(lambda connection: trials.page(connection, study.id))
+        record = draw.choice([record for record in records if record.state in {"waiting", "running"}] or records)
+        state = draw.choice(["complete", "failed", "pruned", "waiting", "running"])
+        loss = draw.choice([draw.random(), "Infinity", "NaN"]) if state == "complete" else None
+        columns: dict[str, Any] = {
+            "state": state,
+            "values": None if loss is None else {"loss": loss},
+            "objective_value": loss if isinstance(loss, float) else None,
+        }
+        if record.state in {"waiting", "running"}:
+            database.write(partial(trials.change, trial_id=record.id, **columns))
+        add_trials(database, study.id, 1, first=len(records), state="running", parameters={"x": draw.random()})
+        database.write(lambda connection: studies.increase(connection, study.id, next_number=1))
+        ours, shown = looking(database, study, both)
+        assert ours is not None
+        assert np.array_equal(ours.table, shown.table, equal_nan=True)
+
+
+def test_there_are_no_columns_of_what_they_do_not_hold(database: Database) -> None:
+    study = a_study(database)
+    done: dict[str, Any] = {
+        "state": "complete",
+        "values": {"loss": 1.0},
+        "objective_value": 1.0,
+        "parameters": {"x": 0.5},
+    }
+    add_trials(database, study.id, 3, **done)
+    assert looking(database, study, lambda it: it.columns(np.arange(3))) is not None
+    add_trials(database, study.id, 1, first=3, **done, system_attrs={"constraints": [1.0]})
+    assert looking(database, study, lambda it: it.columns(np.arange(4))) is None
+    assert looking(database, study, lambda it: it.columns(np.arange(3))) is not None
+    two = add_study(database, name="two", directions=["minimize", "minimize"])
+    assert looking(database, two, lambda it: it.columns(np.arange(3))) is None
+
+
 def test_an_excluded_trial_is_forgotten_with_the_version_it_belonged_to(database: Database) -> None:
     study = a_study(database)
     add_trials(
@@ -194,7 +247,11 @@ def test_an_optuna_programs_running_trial_is_seen_to_grow(database: Database) ->
     [record] = add_trials(database, study.id, 1, state="running", distributions={})
 
     def look(it: ShownTrials) -> list[dict[str, Any]]:
-        return [one.params for one in it.show(it.running(1))]
+        columns = it.columns(np.array(it.running(1)))
+        assert columns is not None
+        shown = [one.params for one in it.show(it.running(1))]
+        assert columns.parameters.tolist() == [[one.get("x", pytest.approx(math.nan, nan_ok=True)) for one in shown]]
+        return shown
 
     assert looking(database, study, look) == [{}]
     distribution = distribution_to_json(FloatDistribution(0, 1))
@@ -230,6 +287,24 @@ class TestALongStudy:
 
         database.write(fill_up)
         return study
+
+    def test_columns_are_read_once(
+        self, database: Database, study: StudyRecord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read: list[int] = []
+        get_many = trials.get_many
+
+        def noted(connection: Connection, study_id: int, numbers: Sequence[int]) -> dict[int, trials.TrialRecord]:
+            read.extend(numbers)
+            return get_many(connection, study_id, numbers)
+
+        monkeypatch.setattr(trials, "get_many", noted)
+        for first, new in ((0, 2000), (500, 500), (500, 0)):
+            read.clear()
+            found = looking(database, study, partial(ShownTrials.columns, numbers=np.arange(first, first + 2000)))
+            assert found is not None
+            assert found.numbers.tolist() == list(range(first, first + 2000))
+            assert len(read) == new
 
     def test_is_looked_at_by_reading_no_more_rows_than_are_shown(
         self, database: Database, study: StudyRecord, monkeypatch: pytest.MonkeyPatch

@@ -153,57 +153,59 @@ def _probabilities(choices: int, column: np.ndarray) -> np.ndarray:
 def logarithms(points: np.ndarray, *densities: Density) -> tuple[list[np.ndarray], float]:
     """The logarithm of each density at these points, up to a constant, and how far Optuna's and ours may be apart.
 
-    Points: (parameters, points); densities are over the same axes. A result: (points,); not a number where Optuna's own
+    Points: (parameters, points); densities are over the same axes. A result: (points,); not finite where Optuna's own
     has to be asked.
     """
     axes = densities[0].axes
     mu = np.concatenate([one.mu for one in densities], axis=1)
     sigma = np.concatenate([one.sigma for one in densities], axis=1)
-    of_kernels = np.log(np.concatenate([one.weights for one in densities]))
-    of_kernels -= np.log(mass(axes.middle, 0.5 * axes.width, mu, sigma)).sum(axis=0)
-    total = np.zeros((points.shape[1], len(of_kernels)))
+    # Products, since the logarithm of each factor takes longer than all else. Each is measured by what it would be if
+    # every place on its axis were as likely, so that they come near no end of what a double holds.
+    heights = np.concatenate([one.weights for one in densities])
+    heights /= mass(axes.middle, 0.5 * axes.width, mu, sigma).prod(axis=0)
+    squares = np.zeros((points.shape[1], len(heights)))
+    factors = []
     for place in axes.choices:
         choices = np.concatenate([one.choices[place] for one in densities])
-        total += np.log(choices.T)[points[place].astype(int)]
+        factors.append(choices.T[points[place].astype(int)])
     error = 0.0
     outside = np.zeros(points.shape[1], dtype=bool)
     for (place, axis), left, right, centres, widths in zip(
         axes.numbers.items(), axes.left.flat, axes.right.flat, mu, sigma, strict=True
     ):
         if axis.whole:
-            cells, narrowest = _log_mass_of_cells(axis, points[place], centres, widths)
-            total += cells
+            cells, narrowest = _mass_of_cells(axis, points[place], centres, widths)
+            factors.append(cells)
             # A cell's mass is a difference, of which Optuna's logarithms lose more the narrower the cell.
             error += 1e-13 / max(narrowest / (right - left), 1e-300)
         else:
             at = np.log(points[place]) if axis.log else points[place]
             outside |= (at < left) | (at > right)
-            of_kernels -= np.log(widths)
+            heights *= (right - left) / widths
             z = at[:, None] - centres
             z /= math.sqrt(2) * widths
-            total -= np.square(z, out=z)
-    total += of_kernels
+            squares -= np.square(z, out=z)
+    shares = np.exp(squares, out=squares)
+    for factor in factors:
+        shares *= factor
     found = []
     start = 0
     for one in densities:
-        part = total[:, start : start + len(one.weights)]
-        start += len(one.weights)
-        highest = part.max(axis=1)
-        part -= highest[:, None]
-        logarithm: np.ndarray = np.log(np.exp(part, out=part).sum(axis=1)) + highest
+        end = start + len(one.weights)
+        logarithm: np.ndarray = np.log(shares[:, start:end] @ heights[start:end])
         logarithm[outside] = np.nan
         found.append(logarithm)
+        start = end
     return found, error
 
 
-def _log_mass_of_cells(axis: Number, values: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, float]:
-    """What of each kernel lies in the cells around these whole numbers; the width of the narrowest cell.
+def _mass_of_cells(axis: Number, values: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, float]:
+    """What of each kernel lies in the cells around these whole numbers, in cells; the width of the narrowest.
 
-    Values: (points,). The result: (points, kernels), logarithms. Of a range of a few numbers many cells, and many
-    kernels, are the same: each is computed once.
+    Values: (points,). The result: (points, kernels). Of a range of a few numbers many cells, and many kernels, are the
+    same: each is computed once.
     """
-    places = {value: place for place, value in enumerate(dict.fromkeys(values.tolist()))}
-    cells = np.array(list(places))
+    cells, place = np.unique(values, return_inverse=True)
     left, right = cells - 0.5, cells + 0.5
     if axis.log:
         left, right = np.log(left), np.log(right)
@@ -213,10 +215,11 @@ def _log_mass_of_cells(axis: Number, values: np.ndarray, mu: np.ndarray, sigma: 
     if len(mu) > axis.high - axis.low:
         first, kernel = _distinct(mu, sigma)
         mu, sigma = mu[first], sigma[first]
-    logs = np.log(mass((0.5 * (left + right))[:, None], (0.5 * widths)[:, None], mu, sigma))
+    found = mass((0.5 * (left + right))[:, None], (0.5 * widths)[:, None], mu, sigma)
+    found *= axis.high - axis.low + 1
     if kernel is not None:
-        logs = logs.take(kernel, axis=1)
-    return logs.take([places[value] for value in values.tolist()], axis=0), float(widths.min())
+        found = found.take(kernel, axis=1)
+    return found.take(place, axis=0), float(widths.min())
 
 
 def _distinct(mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

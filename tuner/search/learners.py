@@ -9,6 +9,7 @@ Defaults are Optuna's. What Optuna calls deprecated or experimental is left out.
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -23,8 +24,10 @@ from tuner.search.optuna_learner import Distributions, OptunaLearner
 from tuner.search.sampler import History, Suggestion, Suggestions, is_fixed
 from tuner.search.seeds import generator, trial_seed
 from tuner.search.sight import Sight, Trials, spread
-from tuner.search.tree_parzen import Evidence, ToldTPESampler, beyond
+from tuner.search.tree_parzen import Evidence, ToldTPESampler
 from tuner.space import Choices, IntRange, SearchSpace
+from tuner.storage.columns import Columns
+from tuner.storage.frozen import distributions
 
 MOST_WHOLE_NUMBERS = 1_000_000
 """In one range that the Gaussian process searches: Optuna lays them all out in memory, for every point."""
@@ -68,20 +71,29 @@ class TreeParzen(OptunaLearner):
 
     def look(self, trials: Trials) -> Sight:
         """The best, the latest, those that run, and of the others a spread, each of which stands for several."""
-        first_of_latest = max(0, trials.next_number - self.latest)
-        certain = {*range(first_of_latest, trials.next_number), *trials.running(MOST_RUNNING)}
-        if first_of_latest > 0:
-            certain.update(trials.best(max(self.best, self.n_startup_trials)))
-        evenly = spread(trials.next_number, self.spread)
-        shown = trials.show(certain.union(evenly))
-        if len(evenly) == trials.next_number:
-            return Sight(shown)
+        last = trials.next_number
+        latest = np.arange(max(0, last - self.latest), last)
+        if len(latest) == last:
+            return self._sight(trials, latest)
+        evenly = np.array(spread(last, self.spread))
+        best = trials.best(max(self.best, self.n_startup_trials))
+        certain = np.unique(np.concatenate([latest, trials.running(MOST_RUNNING), best]).astype(np.int64))
+        sight = self._sight(trials, np.union1d(certain, evenly))
+        if len(evenly) == last:
+            return sight
         # As many of all numbers are of trials that count as of those that are spread.
-        numbers = {one.number for one in shown}
-        counting = len(numbers.intersection(evenly)) * trials.next_number / len(evenly)
-        alone = numbers - certain
-        each = (counting - (len(shown) - len(alone))) / max(1, len(alone))
-        return Sight(shown, dict.fromkeys(alone, max(1.0, each)))
+        numbers = sight.numbers
+        counting = int(np.count_nonzero(np.isin(numbers, evenly))) * last / len(evenly)
+        alone = ~np.isin(numbers, certain)
+        each = (counting - int(np.count_nonzero(~alone))) / max(1, int(np.count_nonzero(alone)))
+        return replace(sight, weights=np.where(alone, max(1.0, each), 1.0))
+
+    def _sight(self, trials: Trials, numbers: np.ndarray) -> Sight:
+        """Columns where they do: not before the startup is over, when Optuna's own sampler chooses."""
+        columns = trials.columns(numbers)
+        if columns is None or columns.finished < self.n_startup_trials:
+            return Sight(trials.show(numbers.tolist()))
+        return Sight([], columns)
 
     def default_batch_size(self, space: SearchSpace) -> int:
         """Up to 4 at once find what one at a time finds, 5 and more measurably less (``benchmarks/sampling.py``)."""
@@ -105,12 +117,13 @@ class TreeParzen(OptunaLearner):
         """
         if definition.goal.is_trade_off:
             return super().choose(definition, history, numbers)
-        if any(beyond(one) for one in history.trials if one.intermediate_values or one.system_attrs):
+        columns = history.columns
+        if columns is None:
+            columns = Columns.of_trials(history.trials, distributions(definition.search_space))
+        if columns.goes_beyond or columns.finished < self.n_startup_trials:
             return super().choose(definition, history, numbers)
         [(_, direction)] = definition.goal.aims
-        evidence = Evidence(history.trials, definition.search_space, history.weights, direction)
-        if evidence.finished < self.n_startup_trials:
-            return super().choose(definition, history, numbers)
+        evidence = Evidence(columns, definition.search_space, history.weights, direction)
         found = []
         for number in numbers:
             rng = generator(trial_seed(definition.sampler.seed, number))

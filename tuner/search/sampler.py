@@ -9,9 +9,10 @@ Each is a pydantic model whose fields are the user's settings.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from optuna.trial import FrozenTrial
 
 from tuner.definition import StudyDefinition
@@ -20,6 +21,7 @@ from tuner.search.sight import Sight, Trials
 from tuner.search.trajectory.requests import Plan, Task
 from tuner.search.trajectory.trained import Trained
 from tuner.space import Choices, FloatRange, IntRange, SearchSpace
+from tuner.storage.columns import Columns
 from tuner.strict import Strict
 from tuner.trial import ParameterValue
 
@@ -32,16 +34,17 @@ class History:
     """What a sampler may know of the study.
 
     trials: complete, pruned and running ones, ascending by number: those that the sampler looks at (`look`). Failed,
-    excluded and waiting ones are left out.
+    excluded and waiting ones are left out. columns: the same, where the sampler looked at columns instead.
     system_attrs: the study's, where samplers keep their state. Read and write them in one transaction: a grid's
     place is there.
-    weights: how many trials one of them stands for, by number; 1 where it is not said.
+    weights: how many trials each of them stands for, (trials,); None: itself alone.
     trained: what a planner knows, in place of ``trials``, of a study whose rates clients train.
     """
 
     trials: Sequence[FrozenTrial]
     system_attrs: Mapping[str, Any]
-    weights: Mapping[int, float] = field(default_factory=dict)
+    columns: Columns | None = None
+    weights: np.ndarray | None = None
     trained: Sequence[Trained] = ()
 
 

@@ -7,12 +7,14 @@ study is seen in the same way by every process and after every restart.
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
+
+from tuner.storage.columns import Columns
 
 LEARNED_FROM = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 """The trials that samplers look at; those that run keep others of the batch away from where they are."""
@@ -50,17 +52,28 @@ class Trials(Protocol):
     def show(self, numbers: Collection[int]) -> list[FrozenTrial]:
         """Those of these numbers that are complete, pruned or running, ascending by number."""
 
+    def columns(self, numbers: np.ndarray) -> Columns | None:
+        """The same as columns; None where they are not at hand, or do not hold all. Numbers: int64, ascending."""
+
 
 @dataclass(frozen=True)
 class Sight:
     """What is seen of a study.
 
-    trials: complete, pruned and running ones, ascending by number. weights: by number, how many trials one of them
-    stands for; 1 where it is not said.
+    trials: complete, pruned and running ones, ascending by number; none where the learner looked at ``columns``, which
+    are the same. weights: how many trials each of them stands for, (trials,); None: itself alone.
     """
 
     trials: list[FrozenTrial]
-    weights: Mapping[int, float] = field(default_factory=dict)
+    columns: Columns | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Of the trials: (trials,)."""
+        if self.columns is not None:
+            return self.columns.numbers
+        return np.array([one.number for one in self.trials], dtype=np.int64)
 
 
 def spread(next_number: int, most: int) -> Sequence[int]:
@@ -139,6 +152,10 @@ class Listed:
         """The trials themselves, not copies."""
         found = [self._trials[number] for number in sorted(set(numbers)) if number in self._trials]
         return [one for one in found if one.state in LEARNED_FROM]
+
+    def columns(self, numbers: np.ndarray) -> None:  # noqa: ARG002
+        """They are made of the trials by whoever needs them."""
+        return
 
     def _in(self, state: TrialState) -> list[FrozenTrial]:
         return [one for one in self._trials.values() if one.state == state]

@@ -27,7 +27,7 @@ def look(definition: StudyDefinition, trials: Trials) -> History:
             return History([], trials.system_attrs)
         case Learner() as learner:
             sight = learner.look(trials)
-            return History(sight.trials, trials.system_attrs, sight.weights)
+            return History(sight.trials, trials.system_attrs, sight.columns, sight.weights)
 
 
 def suggest(definition: StudyDefinition, history: History, numbers: Sequence[int]) -> Suggestions:

@@ -5,16 +5,15 @@ stands highest above the second. Bergstra et al. (2011), Algorithms for hyper-pa
 (2018), BOHB, for densities over the whole space at once.
 
 Optuna walks over the trials several times for each point, and evaluates the normal distribution one number at a time.
-Here trials become columns once, and densities are a few operations on arrays. The candidates are Optuna's to the last
+Here trials are columns, and densities are a few operations on arrays. The candidates are Optuna's to the last
 bit. The densities agree with Optuna's up to rounding; where that could decide between two candidates, Optuna's do.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
 from optuna.samplers._tpe.sampler import default_gamma, default_weights
@@ -24,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.search.density import Density, axes_over, logarithms
 from tuner.search.sampler import Point, is_fixed, plain
 from tuner.space import Choices, FloatRange, SearchSpace
+from tuner.storage.columns import Columns
 from tuner.storage.frozen import distributions
 
 OPTUNAS_KERNELS = _ParzenEstimatorParameters(
@@ -33,46 +33,38 @@ OPTUNAS_KERNELS = _ParzenEstimatorParameters(
 _ROUNDING = 1e-9
 """Scores that differ by less may be in an order that rounding made."""
 
-_MISSING = math.nan
-
 
 class Evidence:
-    """The trials of a study, as columns, and those that are chosen meanwhile.
+    """The trials of a study, the good ones apart, and those that are chosen meanwhile.
 
     Args:
-        trials: complete, pruned and running ones, ascending by number; none is `beyond`.
+        columns: complete, pruned and running trials, none of which `goes_beyond` what columns hold.
         space: the search space.
-        weights: how many trials one of them stands for, by number; 1 where it is not said.
+        weights: how many trials each of them stands for, (trials,); None: itself alone.
         direction: of the goal.
     """
 
-    def __init__(
-        self, trials: Sequence[FrozenTrial], space: SearchSpace, weights: Mapping[int, float], direction: str
-    ) -> None:
+    def __init__(self, columns: Columns, space: SearchSpace, weights: np.ndarray | None, direction: str) -> None:
         self._space = space
         self._distributions = distributions(space)
         self._rows = {name: row for row, name in enumerate(space)}
 
-        states = [one.state for one in trials]
-        complete = [place for place, state in enumerate(states) if state is TrialState.COMPLETE]
-        pruned = [place for place, state in enumerate(states) if state is TrialState.PRUNED]
-        self.finished = len(complete) + len(pruned)
-        stands_for = np.array([weights.get(one.number, 1.0) for one in trials]) if weights else None
-        count = self.finished if stands_for is None else float(stands_for[complete + pruned].sum())
-        values = np.array([trials[place].values[0] for place in complete], dtype=float)
-        order = np.argsort(-values if direction == "maximize" else values, kind="stable")
+        [complete] = (columns.states == TrialState.COMPLETE).nonzero()
+        [pruned] = (columns.states == TrialState.PRUNED).nonzero()
+        finished = np.concatenate([complete, pruned])
+        count = len(finished) if weights is None else round(float(weights[finished].sum()))
+        values = columns.values[complete]
+        order = (-values if direction == "maximize" else values).argsort(kind="stable")
         # Complete trials rank by value, pruned ones behind them.
-        most = default_gamma(round(count))
-        good = sorted(([complete[place] for place in order[:most].tolist()] + pruned)[:most])
-
+        good = np.concatenate([complete[order], pruned])[: default_gamma(count)]
         # The good ones first, so that they and the rest are two parts of one array.
+        others = np.ones(len(columns), dtype=bool)
+        others[good] = False
+        places = np.concatenate([np.sort(good), others.nonzero()[0]])
         self._good = len(good)
-        places = good + sorted(set(range(len(trials))).difference(good))
-        points = [trials[place].params for place in places]
-        columns = [_column(name, part, points) for name, part in self._distributions.items()]
-        self._columns = np.array(columns, dtype=float)
+        self._columns = columns.parameters[:, places]
         self._whole = not np.isnan(self._columns).any()
-        self._stands_for = None if stands_for is None else stands_for[places]
+        self._stands_for = None if weights is None else weights[places]
 
     def choose(self, rng: np.random.RandomState, candidates: int, *, together: bool) -> Point:
         """The point of one more trial, which from now on is known to run.
@@ -135,11 +127,6 @@ class Evidence:
         }
 
 
-def beyond(trial: FrozenTrial) -> bool:
-    """Whether there is more to the trial than this module looks at: constraints, or a curve that ranks it."""
-    return bool(trial.intermediate_values) or any(name.startswith("constraints") for name in trial.system_attrs)
-
-
 def rising_weights(stands_for: np.ndarray) -> np.ndarray:
     """Optuna's, which rise with the trials' place in their order, where each stands for so many. Shape (trials,)."""
     ends = np.cumsum(stands_for)
@@ -148,18 +135,6 @@ def rising_weights(stands_for: np.ndarray) -> np.ndarray:
         return stands_for
     weights: np.ndarray = np.interp(ends - stands_for / 2, [0.5, count - 25.5], [1 / count, 1.0]) * stands_for
     return weights
-
-
-def _column(name: str, part: BaseDistribution, points: Sequence[Mapping[str, Any]]) -> list[float]:
-    """A parameter as Optuna's densities take it, trial by trial: a category is its index. What a trial lacks is NaN."""
-    try:
-        values = [point[name] for point in points]
-    except KeyError:
-        values = [point.get(name, _MISSING) for point in points]
-    if isinstance(part, CategoricalDistribution):
-        places = {_MISSING: math.nan} | {choice: place for place, choice in reversed(list(enumerate(part.choices)))}
-        values = [places[value] if value in places else part.to_internal_repr(value) for value in values]
-    return values
 
 
 def _is_within(parameter: Any, value: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     Dialect,
@@ -20,9 +21,11 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from tuner.storage.tables import Json
 
@@ -55,9 +58,9 @@ def _as_usual(connection: Connection, statement: str, error: Exception) -> BaseE
 class _Made:
     """A statement in one dialect.
 
-    order: of its parameters, None where they go by name. constants: those that the statement itself brings.
-    given: what makes of a parameter's value what the driver takes, where it is not the same. read: by a column's place,
-    what makes its value of what the driver gives, where that is not the same. None is NULL in every column.
+    order: of its parameters, None where they go by name. constants: those that the statement itself brings. given: what
+    makes of a parameter's value what the driver takes, where it is not the same. read: by a column's place, what makes
+    its value of what the driver gives, where that is not the same. None is NULL in every column.
     """
 
     text: str
@@ -103,7 +106,10 @@ class Prepared:
 
     def _compile(self, dialect: Dialect) -> _Made:
         statement = self._make(dialect.name)
-        compiled: Any = statement.compile(dialect=dialect)
+        # SQLite plans a statement anew at every run where a parameter could decide whether a partial index will do,
+        # which takes longer than to run it: a state that is meant is part of the text.
+        written: Any = replacement_traverse(statement, {}, _written_out)
+        compiled: Any = written.compile(dialect=dialect)
         types: list[Any] = (
             [column.type for column in statement.selected_columns] if isinstance(statement, Select) else []
         )
@@ -116,6 +122,13 @@ class Prepared:
             [(place, make) for place, kind in enumerate(types) if (make := _processor(kind, dialect)) is not None],
         )
         return made
+
+
+def _written_out(element: Any, **_: Any) -> ColumnElement[Any] | None:
+    """A state or another constant word, written out; None, which keeps what it is, for all else."""
+    if isinstance(element, BindParameter) and isinstance(element.value, str) and element.value.isidentifier():
+        return literal_column(f"'{element.value}'", element.type)
+    return None
 
 
 def _processor(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:

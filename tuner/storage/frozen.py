@@ -74,7 +74,7 @@ def frozen_trial(
         trial_id=record.id,
         state=OPTUNA_STATE[TrialState(record.state)],
         value=None,
-        values=_values(record, study),
+        values=values_shown(record, study),
         datetime_start=_local(record.started_at),
         datetime_complete=_local(record.finished_at),
         params=parameters,
@@ -85,7 +85,8 @@ def frozen_trial(
     )
 
 
-def _values(record: TrialRecord, study: StudyRecord) -> list[float] | None:
+def values_shown(record: TrialRecord, study: StudyRecord) -> list[float] | None:
+    """What a trial is worth to samplers, by aim of its study's goal; None where it has no value."""
     metrics = record.metrics
     if metrics is None:
         return None

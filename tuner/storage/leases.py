@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from tuner.storage.driver import Prepared, among
 from tuner.storage.tables import trial as table
@@ -20,11 +20,10 @@ MAX_LOST_LEASES = 3
 
 _OF_STUDY = select(table).where(table.c.study_id == bindparam("of_study"))
 
-# The state is spelt out: a value that comes later tells no planner that the index of running trials will do.
 _RUNNING_OF_TOKENS = Prepared(
     lambda dialect: (
         select(table.c.token_id, func.count())
-        .where(table.c.state == literal_column("'running'"), among(table.c.token_id, "token_ids", dialect))
+        .where(table.c.state == "running", among(table.c.token_id, "token_ids", dialect))
         .group_by(table.c.token_id)
     )
 )

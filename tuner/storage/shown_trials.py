@@ -6,21 +6,25 @@ being excluded, which the study's version counts; what is remembered of a study 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
+import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, Select, bindparam, event, select
 
 from tuner.storage import trials
+from tuner.storage.columns import HIDDEN, Columns
 from tuner.storage.driver import Prepared, among
 from tuner.storage.frozen import frozen_trial
 from tuner.storage.known_trials import search_space
 from tuner.storage.studies import StudyRecord
 from tuner.storage.tables import trial as table
+from tuner.storage.trials import TrialRecord
 
 REMEMBERED_STUDIES = 16
 """Those that were looked at last."""
@@ -29,12 +33,17 @@ _ROWS_A_QUERY = 1000
 
 _OF_STUDY = table.c.study_id == bindparam("of_study")
 
-_LATEST = Prepared(
-    lambda _: (
-        select(table.c.number)
-        .where(_OF_STUDY, table.c.state == bindparam("in_state"), ~table.c.excluded)
-        .order_by(table.c.number.desc())
-        .limit(bindparam("count"))
+
+def _latest(state: str, _dialect: str) -> Select[Any]:
+    statement = select(table.c.number).where(_OF_STUDY, table.c.state == state, ~table.c.excluded)
+    return statement.order_by(table.c.number.desc()).limit(bindparam("count"))
+
+
+_LATEST = {state: Prepared(partial(_latest, state)) for state in ("complete", "running")}
+
+_RUNNING = Prepared(
+    lambda dialect: select(table.c.number).where(
+        _OF_STUDY, table.c.state == "running", among(table.c.number, "numbers", dialect)
     )
 )
 
@@ -55,6 +64,17 @@ def _best(direction: str, _dialect: str) -> Select[Any]:
 _BEST = {direction: Prepared(partial(_best, direction)) for direction in ("minimize", "maximize")}
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """What is remembered of a study: trials by number, None for one that is never shown, and the same as columns.
+
+    A learner looks at the ones or at the others.
+    """
+
+    trials: Mapping[int, FrozenTrial | None]
+    columns: Columns
+
+
 class ShownTrials:
     """The trials of one study, to be looked at in part, in a transaction that holds the study's row."""
 
@@ -63,8 +83,10 @@ class ShownTrials:
         self._study = study
         self._space: dict[str, BaseDistribution] = search_space(study)
         self._memory = _memory_of(connection.engine)
-        self._remembered = self._memory.recall(study)
+        remembered = self._memory.recall(study) or Remembered({}, Columns.none(len(self._space)))
+        self._remembered, self._columns = remembered.trials, remembered.columns
         self._used: dict[int, FrozenTrial | None] = {}
+        self._used_columns = Columns.none(len(self._space))
         self._running: set[int] = set()
 
     @property
@@ -83,11 +105,11 @@ class ShownTrials:
 
     def latest(self, count: int) -> Sequence[int]:
         """The complete trials of the greatest numbers, descending."""
-        return self._numbers(_LATEST, in_state="complete", count=count)
+        return self._numbers(_LATEST["complete"], count=count)
 
     def running(self, count: int) -> Sequence[int]:
         """The running trials of the greatest numbers, descending."""
-        found = self._numbers(_LATEST, in_state="running", count=count)
+        found = self._numbers(_LATEST["running"], count=count)
         self._running.update(found)
         return found
 
@@ -108,34 +130,63 @@ class ShownTrials:
             if (trial := self._remembered[number]) is None or trial.state is not running or number in self._running
         }
         self._used |= shown
-        shown |= self._read(sorted(wanted - shown.keys()))
+        shown |= self._freeze(sorted(wanted - shown.keys()))
         return [trial for number in sorted(shown) if (trial := shown[number]) is not None]
+
+    def columns(self, numbers: np.ndarray) -> Columns | None:
+        """Those of `show` as columns; None where columns do not hold all that learners go by. Numbers: ascending."""
+        if len(self._study.directions) > 1:
+            return None
+        places = self._columns.places_of(numbers)
+        known = self._without_settled(self._columns.take(places[places >= 0]))
+        unknown = numbers[known.places_of(numbers) < 0] if len(known) < len(numbers) else numbers[:0]
+        growing: list[int] = []
+        for records in self._read(unknown.tolist()):
+            known = known.joined(Columns.of_records(records, self._study, self._space))
+            growing += [one.number for one in records if _grows(one)]
+        self._used_columns = known.take(~np.isin(known.numbers, growing)) if growing else known
+        shown = known.take(known.states != HIDDEN)
+        return None if shown.goes_beyond else shown
 
     def remember(self) -> None:
         """Keep what was shown, and nothing else, for the next look."""
-        self._memory.keep(self._connection, self._study, self._used)
+        self._memory.keep(self._connection, self._study, Remembered(self._used, self._used_columns))
 
-    def _read(self, numbers: Sequence[int]) -> dict[int, FrozenTrial | None]:
+    def _without_settled(self, known: Columns) -> Columns:
+        """What is known, but for trials that ran and do so no more."""
+        ran = known.numbers[known.states == TrialState.RUNNING]
+        if not len(ran):
+            return known
+        running = self._numbers(_RUNNING, numbers=[int(number) for number in ran])
+        return known.take((known.states != TrialState.RUNNING) | np.isin(known.numbers, running))
+
+    def _freeze(self, numbers: Sequence[int]) -> dict[int, FrozenTrial | None]:
         found: dict[int, FrozenTrial | None] = {}
-        for start in range(0, len(numbers), _ROWS_A_QUERY):
-            some = numbers[start : start + _ROWS_A_QUERY]
-            for record in trials.get_many(self._connection, self._study.id, some).values():
-                if record.state == "waiting":
-                    continue
-                hidden = record.state == "failed" or record.excluded
-                trial = None if hidden else frozen_trial(record, self._study, self._space)
-                found[record.number] = trial
-                # An Optuna program gives a running trial its parameters one by one; the service, all at once.
-                if record.state != "running" or (record.distributions is None and not hidden):
-                    self._used[record.number] = trial
+        for record in (record for records in self._read(numbers) for record in records):
+            hidden = record.state == "failed" or record.excluded
+            trial = None if hidden else frozen_trial(record, self._study, self._space)
+            found[record.number] = trial
+            if hidden or not _grows(record):
+                self._used[record.number] = trial
         return found
+
+    def _read(self, numbers: Sequence[int]) -> Iterator[list[TrialRecord]]:
+        """Those of these numbers that do not wait, part by part."""
+        for start in range(0, len(numbers), _ROWS_A_QUERY):
+            found = trials.get_many(self._connection, self._study.id, numbers[start : start + _ROWS_A_QUERY])
+            yield [record for record in found.values() if record.state != "waiting"]
 
     def _numbers(self, statement: Prepared, **values: Any) -> Sequence[int]:
         return [number for [number] in statement.rows(self._connection, {"of_study": self._study.id, **values})]
 
 
+def _grows(record: TrialRecord) -> bool:
+    """Whether a running trial is given its parameters one by one, as an Optuna program does; the service's has all."""
+    return record.state == "running" and record.distributions is not None
+
+
 class _Memory:
-    """What is remembered of the studies of one database: number → trial, None for one that is never shown.
+    """What is remembered of the studies of one database.
 
     Whoever looks at a study holds its row, so nobody else is looking at the same study. What was read in a
     transaction that then fails may never have been: it is forgotten.
@@ -143,21 +194,21 @@ class _Memory:
 
     def __init__(self, engine: Engine) -> None:
         self._lock = threading.Lock()
-        self._studies: OrderedDict[int, tuple[int, ref[Connection], dict[int, FrozenTrial | None]]] = OrderedDict()
+        self._studies: OrderedDict[int, tuple[int, ref[Connection], Remembered]] = OrderedDict()
         event.listen(engine, "rollback", self._forget)
         event.listen(engine, "rollback_savepoint", lambda connection, *_: self._forget(connection))
         event.listen(engine, "handle_error", lambda context: self._forget(context.connection))
 
-    def recall(self, study: StudyRecord) -> dict[int, FrozenTrial | None]:
+    def recall(self, study: StudyRecord) -> Remembered | None:
         """What is remembered of the study."""
         with self._lock:
-            version, _, trials = self._studies.get(study.id, (study.version, None, {}))
-            return trials if version == study.version else {}
+            version, _, remembered = self._studies.get(study.id, (study.version, None, None))
+            return remembered if version == study.version else None
 
-    def keep(self, connection: Connection, study: StudyRecord, trials: dict[int, FrozenTrial | None]) -> None:
-        """Remember these of the study."""
+    def keep(self, connection: Connection, study: StudyRecord, remembered: Remembered) -> None:
+        """Remember this of the study."""
         with self._lock:
-            self._studies[study.id] = (study.version, ref(connection), trials)
+            self._studies[study.id] = (study.version, ref(connection), remembered)
             self._studies.move_to_end(study.id)
             if len(self._studies) > REMEMBERED_STUDIES:
                 self._studies.popitem(last=False)
