@@ -16,7 +16,7 @@ from api import dashboard, openapi, reference
 from api.access import TokensOnly
 from api.allowance import Allowance
 from api.body import BodyLimit
-from api.dashboard.pages.sign_in import sign_in_form
+from api.dashboard.pages.sign_in import sign_in_instead
 from api.dashboard.rendering import refusal
 from api.observing import Observed
 from api.problems import describe, respond
@@ -133,7 +133,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     if request.url.path.startswith(MACHINES_READ) or request.headers.get("accept") == "application/json":
         return respond(problem, headers)
     if isinstance(error, Unauthenticated):
-        form = sign_in_form(request.url.path if request.method == "GET" else "/", problem.detail)
+        form = sign_in_instead(request, problem)
         form.headers.update(headers)
         return form
     return refusal(problem, headers)

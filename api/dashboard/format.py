@@ -66,3 +66,8 @@ def moment(value: datetime | None) -> str:
 def words(code: str | None) -> str:
     """A code as words: ``left_finite_numbers`` reads *left finite numbers*."""
     return "" if code is None else code.replace("_", " ")
+
+
+def opening(text: str) -> str:
+    """Text as it begins a sentence; names within it keep their letters."""
+    return text[:1].upper() + text[1:]

@@ -64,6 +64,7 @@ _templates.filters |= {
     "ago": readable.ago,
     "moment": readable.moment,
     "words": readable.words,
+    "opening": readable.opening,
     "sign": sign,
 }
 _templates.globals |= {"asset": asset, "plotly": asset(PLOTLY), "progress": progress, "version": __version__}

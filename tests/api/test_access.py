@@ -207,7 +207,9 @@ def test_a_browser_signs_in_with_a_token_and_out(
     assert client.post("/sign-out", headers=own).status_code == 303
     assert access.COOKIE not in client.cookies
     client.cookies.set(access.COOKIE, session)
-    assert client.get("/workers").status_code == 401
+    refused = client.get("/workers")
+    assert refused.status_code == 401
+    assert 'role="alert"' in refused.text
 
 
 @pytest.mark.parametrize("back", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", ""])

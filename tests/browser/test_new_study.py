@@ -20,6 +20,7 @@ def test_a_study_is_created_watched_and_its_best_trial_opened(page: Page, api: h
     page.get_by_label("Name of the study").fill("by-form")
     page.get_by_label("Highest rate").fill("0.5")
     page.get_by_label("Sampler").select_option("random")
+    page.get_by_label("Points at once").fill("5")
     page.get_by_label("Trials", exact=True).fill("25")
     page.get_by_label("Tags").fill("made, by hand")
     page.get_by_role("button", name="Start").click()
@@ -31,6 +32,7 @@ def test_a_study_is_created_watched_and_its_best_trial_opened(page: Page, api: h
     definition = study["definition"]
     assert definition["search_space"]["learning_rate"] == {"type": "float", "low": 1e-4, "high": 0.5, "scale": "log"}
     assert (definition["sampler"]["name"], definition["tags"]) == ("random", ["made", "by hand"])
+    assert definition["sampler"]["batch_size"] == 5
 
     best = study["best"]["number"]
     page.get_by_role("region", name="Answer").get_by_role("link", name=f"trial {best}").click()

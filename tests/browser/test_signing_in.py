@@ -38,6 +38,8 @@ def test_a_browser_signs_in_and_works(page: Page, watch: Watch, service: Service
         page.goto(f"/studies/{name}")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
         assert accessibility.violations(page) == []
+        # Nothing is wrong yet.
+        expect(page.get_by_role("alert")).to_have_count(0)
         page.get_by_label("Token").fill("tuner_wrong")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_be_visible()

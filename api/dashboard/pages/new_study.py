@@ -12,7 +12,7 @@ from api.dashboard.rendering import render
 from api.routes.objectives import RegisteredObjective, everything
 from api.serving import OfDatabase
 from tuner.descent import RULES
-from tuner.limits import LONGEST_NAME
+from tuner.limits import LARGEST_BATCH, LONGEST_NAME
 from tuner.search import SAMPLERS
 from tuner.search.pruners import PRUNERS
 from tuner.search.pruners.registry import PrunerType
@@ -67,6 +67,7 @@ def new_study_page(
         pruners=PRUNERS.values(),
         pruner_settings=PRUNER_SETTINGS,
         rules=RULES.values(),
+        largest_batch=LARGEST_BATCH,
         test=RangeTestPlan(),
         service=str(request.base_url).rstrip("/"),
         signed_in=hasattr(request.state, "bearer"),

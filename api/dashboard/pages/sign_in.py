@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import COOKIE
 from api.dashboard.rendering import render
+from api.problems import Problem
 from api.serving import Serving
 from tuner.errors import Unauthenticated
 from tuner.service import tokens
@@ -15,9 +16,16 @@ from tuner.service import tokens
 router = APIRouter(include_in_schema=False)
 
 
-def sign_in_form(back: str, refusal: str | None = None) -> HTMLResponse:
+def sign_in_form(back: str, refusal: str | None = None, *, status: int = 200) -> HTMLResponse:
     """The form; ``back``: the address to go to afterwards."""
-    return render("sign_in.html", status=200 if refusal is None else 401, back=back, refusal=refusal)
+    return render("sign_in.html", status=status, back=back, refusal=refusal)
+
+
+def sign_in_instead(request: Request, problem: Problem) -> HTMLResponse:
+    """The form in place of what was asked for. Who has shown no token yet has made no mistake."""
+    shown = COOKIE in request.cookies or "authorization" in request.headers
+    back = request.url.path if request.method == "GET" else "/"
+    return sign_in_form(back, problem.detail if shown else None, status=problem.status)
 
 
 @router.get("/sign-in")
@@ -34,7 +42,7 @@ async def sign_in(request: Request, service: Serving) -> Response:
     try:
         secret = await anyio.to_thread.run_sync(tokens.sign_in, service.database, form.get("token", [""])[0].strip())
     except Unauthenticated as error:
-        return sign_in_form(back, str(error))
+        return sign_in_form(back, str(error), status=401)
     response = RedirectResponse(back, 303)
     response.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return response

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from api.dashboard.format import duration, number
+from api.dashboard.format import duration, number, opening
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,8 @@ def test_a_number_is_short_and_true(value: object, shown: str) -> None:
 )
 def test_a_duration_has_two_units_at_most(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(("text", "begun"), [("line_fit: NaN at x_0", "Line_fit: NaN at x_0"), ("", ""), ("É", "É")])
+def test_a_sentence_begins_with_a_capital_and_is_otherwise_as_it_was(text: str, begun: str) -> None:
+    assert opening(text) == begun
