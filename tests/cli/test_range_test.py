@@ -1,6 +1,7 @@
 """``tuner range-test`` and ``tuner stability``: what they say to people and to programs, and the picture."""
 
 import math
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def test_a_range_test_moves_as_it_is_told() -> None:
 
 def test_stability_says_the_limit() -> None:
     plain = tuner("stability", "line_fit")
-    assert "gradient descent is stable at the start below a rate of 0.7754." in plain.stdout
+    # Single precision: the last digit is another on another processor.
+    assert re.search(r"gradient descent is stable at the start below a rate of 0\.775[3-6]\.", plain.stdout)
     momentum = strict_json(
         tuner("stability", "line_fit", "--update-rule", "heavy_ball", "--parameter", "momentum=0.5", "--json").stdout
     )

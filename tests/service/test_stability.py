@@ -1,5 +1,6 @@
 """Stability as use cases: what is measured of a study, what it costs, and how near the edge its trials sat."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,8 @@ def test_a_quadratic_has_its_limit_everywhere(database: Database) -> None:
     assert found.measured == measured
     assert found.limit == pytest.approx(LIMIT, rel=0.001)
     assert found.limit_along_best == pytest.approx(LIMIT, rel=0.001)
-    assert "gradient descent is stable at the start below a rate of 0.7754" in found.statement
+    # Single precision: the last digit is another on another processor.
+    assert re.search(r"gradient descent is stable at the start below a rate of 0\.775[3-6]\.", found.statement)
     for shown, trial in zip(found.trials, trials_of(database, "line-fit"), strict=True):
         rate = trial.parameters["learning_rate"]
         assert shown.number == trial.number
