@@ -1,14 +1,19 @@
 """The migrations make exactly the tables that the code works with, and refuse what they do not know."""
 
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+import migrations
 from tuner.errors import SchemaMismatch
 from tuner.storage import TunerStorage, migration, tables
 from tuner.storage.database import Database
@@ -80,6 +85,19 @@ def test_up_from_empty_and_down_again(empty_database: Database) -> None:
 
     migration.upgrade(empty_database)
     assert set(empty_database.read(described)) == set(tables.metadata.tables)
+
+
+def test_files_are_named_after_their_revisions_in_order() -> None:
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent)).walk_revisions()
+    assert [script.revision for script in scripts] == list(reversed(migration._known()))
+
+
+def test_a_process_whose_schema_is_current_does_not_load_alembic(database: Database) -> None:
+    program = (
+        "import sys; from tuner.storage import migration; from tuner.storage.database import Database; "
+        "migration.prepare(Database(sys.argv[1])); sys.exit('alembic' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, database.url], check=True, timeout=60)
 
 
 def test_an_upgrade_of_a_current_database_changes_nothing(database: Database) -> None:

@@ -2,21 +2,24 @@
 
 The steps are Alembic migrations in the ``migrations`` package, which the wheel carries. They keep their place in a
 version table of their own, so that other programs' migrations may share the database.
+
+Most processes that start find a schema that is theirs. To see that takes one statement and no Alembic, which would take
+longer to load.
 """
 
 import logging
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, column, inspect, select, table, text
 
 import migrations
 from tuner.errors import SchemaMismatch
 from tuner.storage.database import Database, product
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 VERSION_TABLE = "tuner_alembic_version"
 
@@ -39,11 +42,15 @@ def upgrade(database: Database, revision: str = "head") -> None:
         _refuse_unknown(connection)
         command.upgrade(_config(connection), revision)
 
+    from alembic import command  # noqa: PLC0415 (most processes have nothing to upgrade)
+
     database.write(work)
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Take the schema back to ``revision`` (``base``: to nothing, with everything in it)."""
+    from alembic import command  # noqa: PLC0415
+
     database.write(lambda connection: command.downgrade(_config(connection), revision))
 
 
@@ -91,39 +98,46 @@ def prepare(database: Database) -> None:
     Raises:
         SchemaMismatch: the schema of a database server is not this version's.
     """
-    if database.is_sqlite:
-        upgrade(database)
-    else:
+    if not database.is_sqlite:
         require_current(database)
+    elif database.read(current) != head():
+        upgrade(database)
 
 
 def head() -> str:
     """The newest revision that this version knows."""
-    revision = ScriptDirectory(str(_directory())).get_current_head()
-    assert revision is not None  # noqa: S101 (there is at least one migration)
-    return revision
+    return _known()[-1]
 
 
 def current(connection: Connection) -> str | None:
     """The revision that the database is at; None before the first migration."""
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar_one_or_none()
 
 
 def _refuse_unknown(connection: Connection) -> None:
     found = current(connection)
-    known = {script.revision for script in ScriptDirectory(str(_directory())).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in _known():
         raise SchemaMismatch(
             f"the database is at revision {found}, which this version of Tuner does not know: "
             "a newer version has migrated it; install that version or restore a backup"
         )
 
 
+@cache
+def _known() -> list[str]:
+    """The revisions, the oldest first: the names of their files begin with them."""
+    return sorted(path.name.partition("_")[0] for path in (_directory() / "versions").glob("[0-9]*_*.py"))
+
+
 def _directory() -> Path:
     return Path(migrations.__file__).parent
 
 
-def _config(connection: Connection) -> Config:
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415
+
     # Alembic would otherwise print its progress through the root logger.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
