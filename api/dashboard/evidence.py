@@ -32,6 +32,8 @@ NAMED: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "fell_in_last_third": ("fell within a third of the steps, late in the run", _share),
     "settled_at": ("within a hundredth of its end by step", _count),
     "above_lowest": ("above the lowest in the end, of the fall", _share),
+    "above_start": ("above the start for good, of all that it went through", _share),
+    "thrown": ("thrown above its start at first, of the fall", _share),
     "validation_rise": ("rise of the validation loss since its lowest, of its fall", _share),
     "best_step": ("the validation loss was lowest at step", _count),
     "noise": ("noise of the losses about their course, of the fall", _share),

@@ -87,6 +87,41 @@ def test_the_tutorial_problem(rate: float, name: Name, words: str) -> None:
     assert words in verdict.advice
 
 
+def network(rate: float) -> Any:
+    """What gradient descent does to a network: above the edge of stability it leaps far up, and falls from there."""
+    descent = Descent(objectives.create("network", objectives.resolve_settings("network", {})), [Row(rate, 200)])
+    descent.advance()
+    return descent.result(0).loss
+
+
+@pytest.mark.parametrize("rate", [30.0, 40.0, 60.0, 100.0])
+@pytest.mark.parametrize("stochastic", [False, None])
+def test_a_run_that_stays_above_its_start_is_told_to_slow_down(rate: float, stochastic: bool | None) -> None:
+    curve = network(rate)
+    assert curve.values.min() == curve.values[0]
+    verdict = judge(curve.values, steps=curve.steps, learning_rate=rate, stochastic=stochastic)
+    assert verdict.name in {Name.OSCILLATING, Name.PLATEAUED}
+    assert f"Try a third of this rate ({rate / 3:.2g})" in verdict.advice
+
+
+@pytest.mark.parametrize("rate", [10.0, 21.6])
+def test_a_run_that_leapt_above_its_start_is_not_told_to_hurry(rate: float) -> None:
+    curve = network(rate)
+    assert curve.values.max() > 5 * curve.values[0]
+    verdict = judge(curve.values, steps=curve.steps, learning_rate=rate, stochastic=False)
+    assert verdict.name is Name.TOO_SLOW
+    assert "as many steps" in verdict.advice
+    assert "rate 2" not in verdict.advice
+    assert verdict.evidence["thrown"] > 0.5
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_noise_at_the_start_is_no_leap(seed: int) -> None:
+    noise = np.random.default_rng(seed).normal(size=400)
+    assert "thrown" not in judge(np.exp(-np.arange(400) / 100) + 0.05 * noise, stochastic=True).evidence
+    assert "above_start" not in judge(1 + noise, stochastic=True).evidence
+
+
 @pytest.mark.parametrize("rate", [0.8, 0.9, 1.5, 4.0])
 def test_a_diverging_curve_tells_the_limit(rate: float) -> None:
     made = objectives.create("line_fit", {"seed": 5})

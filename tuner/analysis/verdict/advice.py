@@ -61,6 +61,11 @@ def _too_slow(evidence: Evidence) -> str:
         if rate >= limit / 2:
             return f"{course} The rate is close to its limit ≈ {limit:.3g}: run about {faster:.2g}× as many steps."
         faster = min(faster, limit / 2 / rate)
+    if "thrown" in evidence:
+        return (
+            f"{course} Its first steps threw it above its start, and a higher rate would throw it farther: "
+            f"run about {faster:.2g}× as many steps."
+        )
     return f"{course} Try a rate {faster:.2g}× as high{_rate(evidence, faster)}, or more steps."
 
 
@@ -84,6 +89,11 @@ def _converged(evidence: Evidence) -> str:
 
 
 def _plateaued(evidence: Evidence) -> str:
+    if "above_start" in evidence:
+        return (
+            "Its first steps threw it above its start, and it does not come back: the rate is too large. "
+            f"Try a third of this rate{_rate(evidence, 1 / 3)} or less."
+        )
     above = evidence.get("above_lowest")
     if above is None:
         return (

@@ -24,6 +24,10 @@ SWINGS = 0.01
 STUCK = 0.1
 """Of the whole fall: how far above its own lowest level a run stays that is on a plateau."""
 
+THROWN = 0.1
+"""Of all that a run went through, from its lowest to its highest level: how far above its start it lies, at least, when
+it was thrown there."""
+
 ROUNDING = 1e-9
 """Of the largest loss: what is no fall at all."""
 
@@ -74,24 +78,33 @@ def course(at: Floats, values: Floats, *, stochastic: bool | None) -> Found:
     spread = 0.0 if (moves <= 0).all() else noise(tail)
     error = 2.4 * spread / math.sqrt(tail.size)
     falls = levels[2] - levels[4]
-    fall = max(float(values[0]), median(values[: edges[0] + 1])) - levels[4]
-    moved = fall > 3 * spread and fall > ROUNDING * float(np.abs(values).max())
+    start, first = float(values[0]), median(values[: edges[0] + 1])
+    fall = max(start, first) - levels[4]
+    nothing = ROUNDING * float(np.abs(values).max())
+    moved = fall > 3 * spread and fall > nothing
     evidence = {"noise": spread / fall} if moved else {}
+    # What a run is thrown above its start it falls from again: no sign that it gets on.
+    heights = (start, first, *levels)
+    thrown = max(THROWN * (max(heights) - min(heights)), nothing, 0.0 if stochastic is False else CLEAR * spread)
+    if moved and first - start > thrown:
+        evidence["thrown"] = (first - start) / fall
     if spread > 0 and _swings(tail, moves, falls, max(fall, 0.0), stochastic=stochastic):
         return Name.OSCILLATING, evidence | {"swing": spread_of(tail, 0.9) / fall if moved else math.nan}
     if fall > 0 and falls < 5 * error:
         falls = _trend(at, values, edges, spread, falls)
-    if fall > 0 and falls > CLEAR * error:
+    falling, to_come = fall > 0 and falls > CLEAR * error, 0.0
+    if falling:
         to_come = _to_come(levels, falls, fall, error)
         if to_come <= SETTLED and tail.size >= 12:
-            # A fast fall hides that a slow one goes on. It is over first, and the very end shows the other.
-            late = [median(part) for part in np.array_split(middles[edges[2] :], 6)[1:]]
-            if min(one - other for one, other in pairwise(late)) > 5 * error:
-                to_come = max(to_come, _to_come(late, falls, fall, error, sixth=0.5))
+            to_come = max(to_come, _to_come_late(middles[edges[2] :], falls, fall, error))
         if values.min() >= 0:
             # A loss that has never been negative is taken not to become so.
             to_come = min(to_come, levels[4] / (fall + levels[4]))
         evidence |= {"to_come": to_come, "fell_in_last_third": falls / fall}
+    stays = levels[4] - fall * to_come / (1 - min(to_come, 0.99)) - start
+    if stays > thrown:
+        return Name.PLATEAUED, evidence | {"above_start": stays / (max(heights) - min(heights))}
+    if falling:
         if to_come > SETTLED or levels[3] - levels[4] > 2 * SETTLED * fall:
             return (Name.TOO_SLOW if to_come > FAR else Name.IMPROVING), evidence
     elif not moved:
@@ -157,6 +170,14 @@ def _to_come(levels: Sequence[float], falls: float, fall: float, error: float, *
         speed = speeds[3] * (now / (now - slope)) ** (-1 / slope)
         rest = speed * now / (1 - slope) * (1 - (1 + slope * span / now) ** (1 - 1 / slope))
     return rest / (fall + rest)
+
+
+def _to_come_late(tail: Floats, falls: float, fall: float, error: float) -> float:
+    """The same by the second half alone: a fast fall hides that a slow one goes on, and is over first."""
+    late = [median(part) for part in np.array_split(tail, 6)[1:]]
+    if min(one - other for one, other in pairwise(late)) <= 5 * error:
+        return 0.0
+    return _to_come(late, falls, fall, error, sixth=0.5)
 
 
 def _swings(tail: Floats, moves: Floats, falls: float, fall: float, *, stochastic: bool | None) -> bool:
