@@ -63,21 +63,25 @@ def spread(
             first[mine[[np.argmin(values[mine]), np.argmax(values[mine])]]] = True
     # Which point of a cell comes first must not follow from where it is: a grid would be seen.
     luck = np.random.default_rng(0).permutation(count)
+    lucky = np.empty(count, dtype=np.int64)
+    lucky[luck] = np.arange(count)
     side = 2 * int(np.sqrt(most))
     while True:
         cell = (kind * side + _part(across, side)) * side + _part(up, side)
-        order = np.lexsort((luck, cell))
-        begins = np.r_[True, np.diff(cell[order]) > 0]
-        if np.count_nonzero(begins) <= most or side == 1:
+        held = np.bincount(cell)
+        if np.count_nonzero(held) <= most or side == 1:
             break
         side //= 2
+    # Only cells that hold points are numbered: numbers so small are sorted in a tenth of the time.
+    numbered = (np.cumsum(held > 0) - 1).astype(np.min_scalar_type(count))
+    order = lucky[np.argsort(numbered[cell[lucky]], kind="stable")]
+    held = held[held > 0]
     # The how-manieth of its cell each point is.
-    place = np.arange(count)
     turn = np.empty(count, dtype=np.int64)
-    turn[order] = place - np.maximum.accumulate(np.where(begins, place, 0))
+    turn[order] = np.arange(count) - np.repeat(np.cumsum(held) - held, held)
     turn[first] = -1
-    chosen = np.lexsort((luck, turn))[: max(most, int(np.count_nonzero(first)))]
-    return np.sort(chosen)
+    wanted = max(most, int(np.count_nonzero(first)))
+    return np.sort(np.argpartition(turn * count + luck, wanted - 1)[:wanted])
 
 
 def _part(values: NDArray[np.float64], parts: int) -> NDArray[np.intp]:
