@@ -47,13 +47,17 @@ def front(trajectories: Iterable[tuple[int, NDArray[np.int64], NDArray[np.float6
     """
     sign = -1.0 if rising else 1.0
     best = NOTHING
+    reached = np.array([np.inf])
     for owner, steps, values in trajectories:
         ranked = np.where(np.isfinite(values), sign * values, np.inf)
-        improving = _records(ranked)
+        # Few of them are better anywhere than what was reached within so many steps before.
+        improving = ranked < reached[np.searchsorted(best.steps, steps, side="right")]
         if improving.any():
+            improving &= _records(ranked)
             found = int(np.count_nonzero(improving))
             mine = Front(steps[improving], ranked[improving], np.full(found, owner, dtype=np.int64))
             best = _merged(best, mine)
+            reached = np.append(np.inf, best.values)
     return Front(best.steps, sign * best.values, best.owners)
 
 
@@ -77,16 +81,16 @@ def knee(costs: NDArray[np.float64], losses: NDArray[np.float64]) -> int | None:
 
 def _records(ranked: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which values are below all before them."""
-    before = np.r_[np.inf, np.minimum.accumulate(ranked)[:-1]]
+    before = np.append(np.inf, np.minimum.accumulate(ranked)[:-1])
     records: NDArray[np.bool_] = ranked < before
     return records
 
 
 def _merged(one: Front, other: Front) -> Front:
     """Of two fronts of smaller-is-better values the common one; of equal points those of the first."""
-    steps = np.r_[one.steps, other.steps]
-    values = np.r_[one.values, other.values]
+    steps = np.concatenate([one.steps, other.steps])
+    values = np.concatenate([one.values, other.values])
     # lexsort is stable: of equal steps and values the first front's comes first, and is the record.
     order = np.lexsort((values, steps))
-    both = Front(steps[order], values[order], np.r_[one.owners, other.owners][order])
+    both = Front(steps[order], values[order], np.concatenate([one.owners, other.owners])[order])
     return both._at(_records(both.values))

@@ -47,10 +47,12 @@ _LAST_SEQUENCE = select(func.max(_PRESENT.c.sequence)).where(*_SAME_CURVE).scala
 _BLOCKS = select(
     table.c.trial_id, table.c.attempt, table.c.metric, table.c.sequence, table.c.points, table.c.first_step
 ).order_by(table.c.trial_id, table.c.metric, table.c.sequence)
-_OF_TRIALS = table.c.trial_id.in_(bindparam("trials", expanding=True))
 
-_READ = _BLOCKS.where(_OF_TRIALS)
-# What reports ask for goes to the driver.
+# What reports ask for goes to the driver, and what is read of thousands of trials.
+_READ = Prepared(lambda dialect: _BLOCKS.where(among(table.c.trial_id, "trials", dialect)))
+_READ_METRIC = Prepared(
+    lambda dialect: _BLOCKS.where(among(table.c.trial_id, "trials", dialect), table.c.metric == bindparam("of_metric"))
+)
 _LAST_BLOCKS = Prepared(
     lambda dialect: _BLOCKS.where(among(table.c.trial_id, "trials", dialect), table.c.sequence == _LAST_SEQUENCE)
 )
@@ -70,7 +72,7 @@ _READ_SOME = _BLOCKS.where(
 )
 _LAST = (
     select(table.c.trial_id, table.c.metric, table.c.attempt, func.max(table.c.sequence))
-    .where(_OF_TRIALS)
+    .where(table.c.trial_id.in_(bindparam("trials", expanding=True)))
     .group_by(table.c.trial_id, table.c.metric, table.c.attempt)
 )
 
@@ -191,8 +193,9 @@ def read_many(
 ) -> dict[int, dict[str, Curve]]:
     """The curves of (trial id, attempt) pairs: trial id → metric → curve; those of one metric where it is given."""
     attempts = dict(trials)
-    statement = _READ if metric is None else _READ.where(table.c.metric == metric)
-    return _collected(connection.execute(statement, {"trials": list(attempts)}), attempts)
+    of_metric = {} if metric is None else {"of_metric": metric}
+    blocks = _blocks(connection, _READ if metric is None else _READ_METRIC, trials=list(attempts), **of_metric)
+    return _collected(blocks, attempts)
 
 
 def sample(
@@ -287,9 +290,8 @@ def _runs_on(steps: Steps) -> bool:
 
 def merge(blocks: Sequence[tuple[Steps, Values]]) -> Curve:
     """Points in order of arrival as one curve: sorted by step, the latest value of a step kept."""
-    steps = np.concatenate([block[0] for block in blocks])
-    values = np.concatenate([block[1] for block in blocks])
-    if np.all(np.diff(steps) > 0):
+    steps, values = blocks[0] if len(blocks) == 1 else map(np.concatenate, zip(*blocks, strict=True))
+    if (steps[1:] > steps[:-1]).all():
         return Curve(steps, values)
     # np.unique keeps the first of equal steps: reversed, that is the latest.
     distinct, latest = np.unique(steps[::-1], return_index=True)
