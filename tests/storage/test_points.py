@@ -142,6 +142,39 @@ def test_of_many_studies_those_looked_at_last_are_remembered(
     assert counts == ["one", "other", "one"]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        {"steps": 7, "learning_rate": 0.5},
+        {"learning_rate": 0.5},
+        {"learning_rate": 0.5, "steps": 7, "a": 1},
+        {"learning_rate": 0.5, "steps": True},
+        {"learning_rate": 0.5, "steps": None},
+        {"learning_rate": [0.5, 1], "steps": 7},
+        {"learning_rate": '}, {"learning_rate": 1, "steps": 2', "steps": 7},
+        {"learning_rate": {"learning_rate": 0.5}, "steps": 7},
+        {},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("place", [0, 2])
+def test_parameters_are_read_whether_or_not_they_are_alike(
+    database: Database, odd: dict[str, Any] | None, place: int
+) -> None:
+    study = add_study(database)
+    documents: list[dict[str, Any]] = [{"learning_rate": 10.0**-number, "steps": number} for number in range(4)]
+    if odd is not None:
+        documents[place] = odd
+    for number, parameters in enumerate(documents):
+        add_trials(database, study.id, 1, first=number, parameters=parameters)
+    found = read(database, study)
+    for name in ("learning_rate", "steps", "a"):
+        for number, parameters in enumerate(documents):
+            value = parameters.get(name)
+            assert same(value if type(value) in {int, float} else None, found.of(name)[number])
+
+
 def test_a_study_without_trials_has_empty_columns(database: Database) -> None:
     found = read(database, add_study(database))
     assert len(found) == 0
