@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from api.dashboard import format as readable
 from api.dashboard.assets import PLOTLY, asset, compressed
+from api.dashboard.compiled import Beside
 from api.dashboard.signs import sign
 from api.problems import Problem
 from api.security import HEADERS
@@ -51,8 +52,12 @@ def progress(study: Study) -> Progress:
     return max(shares, key=lambda each: each.share or 0.0, default=Progress(None, f"{readable.number(total)} trials"))
 
 
+FOLDER = Path(__file__).parent / "templates"
+
 _templates = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    loader=jinja2.FileSystemLoader(FOLDER),
+    bytecode_cache=Beside(FOLDER),
+    optimized=False,
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
