@@ -6,21 +6,23 @@ addresses, so those of a folder share one: it names all of them together. Plotly
 
 import gzip
 import hashlib
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.dashboard import plotly
+
 router = APIRouter(prefix="/assets", include_in_schema=False)
 
 FOLDER = Path(__file__).parent / "static"
 
-PLOTLY = "plotly.min.js"
+PLOTLY = plotly.NAME
 
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -30,6 +32,9 @@ WORTH_COMPRESSING = 1000
 """Bytes below which a compressed answer is hardly smaller."""
 
 
+_compressing = threading.Lock()
+
+
 @dataclass(frozen=True)
 class Asset:
     """A file as it is sent."""
@@ -37,9 +42,19 @@ class Asset:
     content: bytes
     media_type: str
 
-    @cached_property
+    @property
     def compressed(self) -> bytes:
         """The content through gzip, made when it is first asked for: that reader waits, and all later ones read it."""
+        with _compressing:
+            return self._compressed
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether that has been made."""
+        return "_compressed" in vars(self)
+
+    @cached_property
+    def _compressed(self) -> bytes:
         return gzip.compress(self.content, compresslevel=4, mtime=0)
 
 
@@ -54,11 +69,10 @@ def _collected() -> dict[str, Asset]:
         for path in sorted(FOLDER.iterdir())
         if path.suffix in MEDIA_TYPES
     }
-    # Read as a file: importing the package would load all of it.
-    plotly = resources.files("plotly").joinpath("package_data", PLOTLY).read_bytes()
+    script = plotly.script()
     together = _digest(*(name.encode() + asset.content for name, asset in ours.items()))
     return {f"{together}/{name}": asset for name, asset in ours.items()} | {
-        f"{_digest(plotly)}/{PLOTLY}": Asset(plotly, MEDIA_TYPES[".js"])
+        f"{_digest(script)}/{PLOTLY}": Asset(script, MEDIA_TYPES[".js"])
     }
 
 
@@ -73,6 +87,13 @@ def asset(name: str) -> str:
         KeyError: there is none of that name.
     """
     return _ADDRESSES[name]
+
+
+def compress_ahead(name: str) -> None:
+    """Begin to compress an asset that a page is about to ask for: it need not wait until that page is there."""
+    found = _ASSETS[_ADDRESSES[name].removeprefix(f"{router.prefix}/")]
+    if not found.is_compressed:
+        threading.Thread(target=lambda: found.compressed, name="compressing", daemon=True).start()
 
 
 @router.get("/{digest}/{name}")

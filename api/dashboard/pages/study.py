@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.dashboard.answer import answer_of
+from api.dashboard.assets import PLOTLY, compress_ahead
 from api.dashboard.charts import front_of
 from api.dashboard.markdown import markdown
 from api.dashboard.rendering import render, render_with_charts, smaller
@@ -34,6 +35,7 @@ OfTable = Annotated[TableQuery, Query()]
 @router.get("")
 def study_page(study: StudyAddress, query: OfTable, database: OfDatabase, request: Request) -> Response:
     """The page."""
+    compress_ahead(PLOTLY)
     shown = _regions(database, study, request, at_once=True)
     return smaller(request, render_with_charts("study.html", table=_table(database, study, query), **shown))
 
