@@ -29,7 +29,10 @@ from tuner.analysis.decimation import spread
 from tuner.service.points import RATE, STEPS, StudyPoints
 
 MOST_POINTS = 2000
-"""Points that a browser draws in a moment: each is a shape of its own."""
+"""Up to so many trials each has its point."""
+THINNED = 1000
+"""Points that stand for more trials than that. Each is a shape of its own, and a page is waited for."""
+
 IN_TABLE = 20
 
 KINDS = ["", *VERDICTS]
@@ -111,7 +114,7 @@ class _Shown:
         kinds = 2 * sum(number * (verdict == kind) for number, kind in enumerate(KINDS)) + off
         kept = places == self._study.best
         chosen = spread(
-            np.where(np.isfinite(across), across, 0), np.where(off, floor, up), MOST_POINTS, kinds=kinds, kept=kept
+            np.where(np.isfinite(across), across, 0), np.where(off, floor, up), THINNED, kinds=kinds, kept=kept
         )
         return places[chosen]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from api.dashboard.figures.rate_loss import MOST_POINTS, rate_loss
+from api.dashboard.figures.rate_loss import MOST_POINTS, THINNED, rate_loss
 from api.dashboard.signs import VERDICTS
 from tests.api.dashboard.figures.looking import definition, drawn, merged, numbers, places, points, study, why
 from tuner.service.points import Limit
@@ -151,6 +151,12 @@ def test_colours_may_be_the_steps() -> None:
     assert [one["uid"] for one in figure.data if one.get("showlegend", True)] == ["unjudged-key", "best"]
 
 
+def test_up_to_a_bound_every_trial_is_drawn() -> None:
+    for count, drawn_points in ((MOST_POINTS, MOST_POINTS), (MOST_POINTS + 1, THINNED)):
+        figure = drawn(rate_loss(study(points(np.linspace(1, 2, count)))))
+        assert len(numbers(figure)) == drawn_points
+
+
 def test_of_a_hundred_thousand_trials_those_that_matter_are_drawn() -> None:
     rng = np.random.default_rng(0)
     count = 100_000
@@ -163,12 +169,12 @@ def test_of_a_hundred_thousand_trials_those_that_matter_are_drawn() -> None:
     found = points(losses, verdict=verdicts, parameters={"learning_rate": rates, "steps": np.full(count, 9)})
     figure = drawn(rate_loss(study(found)))
     shown = numbers(figure)
-    assert len(shown) == MOST_POINTS
+    assert len(shown) == THINNED
     assert {77_000, 5, 123} <= set(shown)
     diverged = rates[verdicts == "diverged"]
     rail = set(numbers(figure, "diverged-rail"))
     assert {int(np.flatnonzero(rates == edge)[0]) for edge in (diverged.min(), diverged.max())} <= rail
-    assert "100\u202f000 trials by learning rate (2\u202f000 are drawn" in figure.summary
+    assert "100\u202f000 trials by learning rate (1\u202f000 are drawn" in figure.summary
 
 
 @pytest.mark.parametrize("color", ["verdict", "steps"])
