@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import charts
 from tests.browser.studies import create, external, finished, registered
+from tests.browser.watch import Watch
 
 SLOW = {"name": "slow_bowl", "settings": {"seconds": 0.02}}
 """An objective of the tests whose gradient takes a while: what is done to its study is done while it runs."""
@@ -60,6 +61,30 @@ def charted(page: Page, api: httpx.Client) -> int:
         finished(api, registered(name, budget={"trials": 40}))
     page.goto(f"/studies/{name}")
     return int(api.get(f"/v1/studies/{name}").json()["trials"]["complete"])
+
+
+def test_what_the_first_chart_needs_is_asked_for_once(page: Page, charted: int) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    charts.chart(page, "rate-loss")
+    for part in ("/charts/rate-loss", "/plotly.min.js"):
+        assert len([address for address in asked if part in address]) == 1
+    names = page.evaluate("performance.getEntriesByName('drawn').map((mark) => mark.detail)")
+    assert names[0].endswith("/charts/rate-loss")
+
+
+def test_without_the_drawing_library_a_chart_says_so_and_is_drawn_when_it_is_there(
+    page: Page, watch: Watch, charted: int
+) -> None:
+    watch.expect("net::ERR_FAILED")
+    page.route("**/plotly.min.js", lambda route: route.abort("failed"))
+    page.reload()
+    chart = page.locator("tuner-chart[src$='/charts/rate-loss']")
+    expect(chart.get_by_role("status")).to_contain_text("the drawing library could not be loaded.")
+    page.unroute("**/plotly.min.js")
+    chart.get_by_role("button", name="Try again").click()
+    expect(chart.locator("svg.main-svg").first).to_be_visible()
 
 
 def test_every_trial_is_a_point_of_rate_and_loss(page: Page, charted: int) -> None:

@@ -5,27 +5,11 @@
 // While the page is live a chart takes what has changed, and a chart that cannot is fetched anew now and then.
 
 import { number } from "./format.js";
+import { plotly } from "./plot.js";
 
 const EVERY = 15_000;
 const MOST_POINTS = 10_000;
 const POINTWISE = ["x", "y", "customdata", "text"];
-
-let loading = null;
-
-/** Plotly, loaded once a page. */
-function plotly() {
-  loading ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = document.querySelector('meta[name="plotly"]').content;
-    script.addEventListener("load", () => resolve(window.Plotly));
-    script.addEventListener("error", () => {
-      loading = null;
-      reject(new Error("the drawing library could not be loaded"));
-    });
-    document.head.append(script);
-  });
-  return loading;
-}
 
 /** Custom properties of the style sheet as the colours that they are at present. */
 class Palette {
@@ -139,6 +123,13 @@ const CONFIG = {
   responsive: true,
   modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
 };
+
+/** What the service answers. */
+async function fetched(address, signal) {
+  const response = await fetch(address, { signal });
+  if (!response.ok) throw new Error(`the service answers ${response.status} ${response.statusText}`.trim());
+  return response.json();
+}
 
 /** Take the points of these trials out of a trace. */
 function without(trace, numbers) {
@@ -318,9 +309,9 @@ class TunerChart extends HTMLElement {
     const since = before?.deltas && this.#figure ? before.sequence : undefined;
     if (!before) this.setAttribute("aria-busy", "true");
     try {
-      const [response] = await Promise.all([fetch(this.#address(since), { signal: request.signal }), plotly()]);
-      if (!response.ok) throw new Error(`the service answers ${response.status} ${response.statusText}`.trim());
-      const answer = await response.json();
+      const [answer] = await Promise.all([fetched(this.#address(since), request.signal), plotly()]);
+      // What is at the top of the page is drawn first, where it is there too.
+      if (!this.hasAttribute("eager")) await new Promise((resolve) => setTimeout(resolve));
       if (request.signal.aborted) return;
       this.#fetchedAt = performance.now();
       await this.#take(answer);
@@ -374,6 +365,7 @@ class TunerChart extends HTMLElement {
       layout: { ...layout, uirevision: this.#address().search },
     });
     await window.Plotly.react(this.#plot, drawn.data, drawn.layout, CONFIG);
+    performance.mark("drawn", { detail: this.getAttribute("src") });
     for (const drawing of this.#plot.querySelectorAll(".main-svg")) drawing.setAttribute("aria-hidden", "true");
     if (!this.#listens) {
       this.#listens = true;

@@ -473,7 +473,7 @@ class TunerDescent extends HTMLElement {
       this.#clear();
       const again = button("", "Try again");
       again.addEventListener("click", () => this.#load());
-      this.#say(`The descents could not be loaded: ${error.message}`, again);
+      this.#say(`The descents could not be loaded: ${error.message}.`, again);
     } finally {
       if (request === this.#request) this.removeAttribute("aria-busy");
     }

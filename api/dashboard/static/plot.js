@@ -5,25 +5,44 @@
 
 let loading = null;
 
-/** Plotly, loaded when a picture first asks for it. */
+/** Plotly: that of the page's own script, where it has one, or else loaded when a picture first asks for it. */
 export function plotly() {
-  loading ??= new Promise((resolve, reject) => {
-    if (globalThis.Plotly) {
-      resolve(globalThis.Plotly);
-      return;
-    }
-    const script = document.createElement("script");
-    script.src = document.querySelector('meta[name="plotly"]').content;
-    script.addEventListener("load", () => resolve(globalThis.Plotly));
-    script.addEventListener("error", () => {
-      loading = null;
-      script.remove();
-      reject(new Error("The drawing library could not be loaded."));
-    });
-    document.head.append(script);
+  loading ??= loaded().catch((error) => {
+    loading = null;
+    throw error;
   });
   return loading;
 }
+
+async function loaded() {
+  const address = document.querySelector('meta[name="plotly"]').content;
+  const own = document.querySelector(`script[src="${CSS.escape(address)}"]`);
+  if (!globalThis.Plotly) await (own && document.readyState !== "complete" ? arrived(own) : added(address));
+  return globalThis.Plotly;
+}
+
+/** A page is loaded when its scripts have come, or have failed, which those tell nobody who asks later. */
+function arrived(script) {
+  return new Promise((resolve, reject) => {
+    script.addEventListener("load", resolve);
+    addEventListener("load", () => (globalThis.Plotly ? resolve() : reject(missing())));
+  });
+}
+
+function added(address) {
+  return new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = address;
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", () => {
+      script.remove();
+      reject(missing());
+    });
+    document.head.append(script);
+  });
+}
+
+const missing = () => new Error("the drawing library could not be loaded");
 
 /** What the pictures' tool bar offers, and what it does not. */
 export const CONFIG = {

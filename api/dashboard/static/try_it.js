@@ -115,7 +115,7 @@ async function load() {
     if (response.ok) await take(answer, Plotly);
     else refuse(answer);
   } catch (error) {
-    if (!mine.signal.aborted) refuse({ detail: `The service did not answer: ${error.message}`, errors: [] });
+    if (!mine.signal.aborted) refuse({ detail: `The service did not answer: ${error.message}.`, errors: [] });
   }
 }
 

@@ -62,12 +62,39 @@ def test_the_answer_says_why_and_can_be_taken_away(client: httpx.Client, databas
 
 def test_the_chart_at_the_top_is_asked_for_at_once_where_there_is_one(client: httpx.Client) -> None:
     told(client, [])
-    assert not re.search('rel="preload"|<tuner-chart[^>]* eager', client.get(STUDY).text)
+    assert not re.search('rel="preload"|<script async|<tuner-chart[^>]* eager', client.get(STUDY).text)
     told(client, [0.5])
     text = client.get(STUDY).text
     assert re.findall('<tuner-chart src="([^"]+)"[^>]* eager>', text) == [f"{STUDY}/charts/rate-loss"]
-    [plotly] = re.findall('<link rel="preload" href="([^"]+)" as="script">', text)
+    [plotly] = re.findall('<script async src="([^"]+)"></script>', text)
     assert f'<meta name="plotly" content="{plotly}">' in text
+    # As the chart itself asks for it, by the first choices of its form.
+    assert preloaded(text) == [f"{STUDY}/charts/rate-loss?color=verdict"]
+    assert re.search('<select name="color"><option value="verdict">', text)
+
+
+def test_of_a_trade_off_it_is_the_front(client: httpx.Client) -> None:
+    told(client, [0.5], goal={"minimize": ["loss", "steps"]})
+    text = client.get(STUDY).text
+    assert re.findall('<tuner-chart src="([^"]+)"[^>]* eager>', text) == preloaded(text) == [f"{STUDY}/charts/front"]
+
+
+def preloaded(text: str) -> list[str]:
+    """The addresses of data that the page asks for before its scripts do."""
+    return re.findall('<link rel="preload" href="([^"]+)" as="fetch" crossorigin>', text)
+
+
+def test_every_module_is_asked_for_at_once(client: httpx.Client) -> None:
+    """None is found out about by another one, which has to be there for that."""
+    told(client, [0.5])
+    text = client.get(STUDY).text
+    named = set(re.findall(r'<(?:script type="module" src|link rel="modulepreload" href)="([^"]+)"', text))
+    imported = {
+        f"{address.rpartition('/')[0]}/{name}"
+        for address in named
+        for name in re.findall(r'^import .* from "\./([\w.]+)"', client.get(address).text, re.MULTILINE)
+    }
+    assert imported <= named
 
 
 def test_the_table_is_sorted_filtered_and_paged_by_its_address(client: httpx.Client) -> None:
