@@ -140,10 +140,12 @@ def migrated(url: str) -> str:
 def serving(url: str) -> Iterator[Served]:
     """``tuner serve`` on a migrated database: one process, no workers, a free port."""
     command = [sys.executable, "-m", "tuner", "serve", "--workers", "0", "--port", "0", "--database-url", url]
+    # As after its installation: what Python and the templates are compiled to is kept.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(
-            [*command, "--log-level", "warning"], stdout=subprocess.PIPE, stderr=log, text=True
+            [*command, "--log-level", "warning"], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
         ) as process,
     ):
         try:
