@@ -8,6 +8,7 @@ import { number } from "./format.js";
 import { plotly } from "./plot.js";
 
 const EVERY = 15_000;
+const MOMENT = 100;
 const MOST_POINTS = 10_000;
 const POINTWISE = ["x", "y", "customdata", "text"];
 
@@ -173,6 +174,9 @@ export function merged(figure, change) {
   return points > MOST_POINTS ? null : { data, layout: change.figure.layout };
 }
 
+/** The chart at the top of the page is drawn first, where it is there as soon as the others, or a moment later. */
+let top = Promise.resolve();
+
 class TunerChart extends HTMLElement {
   #plot;
   #status;
@@ -201,7 +205,7 @@ class TunerChart extends HTMLElement {
     }, { rootMargin: "200px" });
     seen.observe(this);
     signal.addEventListener("abort", () => seen.disconnect());
-    if (this.hasAttribute("eager")) this.#load();
+    if (this.hasAttribute("eager")) top = this.#load();
     this.querySelector("form")?.addEventListener("change", () => this.#anew(), { signal });
     this.querySelector("form")?.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -310,8 +314,7 @@ class TunerChart extends HTMLElement {
     if (!before) this.setAttribute("aria-busy", "true");
     try {
       const [answer] = await Promise.all([fetched(this.#address(since), request.signal), plotly()]);
-      // What is at the top of the page is drawn first, where it is there too.
-      if (!this.hasAttribute("eager")) await new Promise((resolve) => setTimeout(resolve));
+      if (!this.hasAttribute("eager")) await Promise.race([top, new Promise((resolve) => setTimeout(resolve, MOMENT))]);
       if (request.signal.aborted) return;
       this.#fetchedAt = performance.now();
       await this.#take(answer);

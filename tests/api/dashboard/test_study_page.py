@@ -66,7 +66,7 @@ def test_the_chart_at_the_top_is_asked_for_at_once_where_there_is_one(client: ht
     told(client, [0.5])
     text = client.get(STUDY).text
     assert re.findall('<tuner-chart src="([^"]+)"[^>]* eager>', text) == [f"{STUDY}/charts/rate-loss"]
-    [plotly] = re.findall('<script async src="([^"]+)"></script>', text)
+    [plotly] = re.findall('<script async fetchpriority="high" src="([^"]+)"></script>', text)
     assert f'<meta name="plotly" content="{plotly}">' in text
     # As the chart itself asks for it, by the first choices of its form.
     assert preloaded(text) == [f"{STUDY}/charts/rate-loss?color=verdict"]
