@@ -3,7 +3,11 @@
 A program that drives a browser watches it all the while, by its inspector. Under that V8 compiles a script anew which
 it would otherwise have kept, so a page would be measured that no reader has. Here the browser is told an address over
 HTTP and left alone; the page itself marks when each chart is drawn (``performance.mark``), and is asked for its marks
-when all is long over. Every visit is a new tab with a process of its own.
+when all is long over.
+
+A reader comes from another page of the service, the list of studies as a rule, so there is a renderer already. Here
+that is a page of a server of our own, on the same host, which leads on to the one that is meant by itself: time is
+counted from when the browser sets out. Every visit is a new tab, which has seen nothing of the visits before it.
 """
 
 import importlib.util
@@ -12,16 +16,20 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-SETTLED = 4.0
-"""Seconds for which a page is left alone."""
+SETTLED = 5.0
+"""Seconds for which a tab is left alone."""
+
+LEADS_ON = b"""<!doctype html><meta http-equiv="refresh" content="1;url=%s">"""
 
 WITHIN = 60.0
 """Seconds within which a browser starts, and a page is drawn."""
@@ -56,9 +64,13 @@ _LOOK = """() => {
 
 @dataclass(frozen=True)
 class Visit:
-    """Seconds from the click until every chart in view was drawn, and bytes that were sent, Plotly apart."""
+    """Seconds until every chart was drawn that is in view, be it by its head alone; and bytes sent, Plotly apart.
+
+    ``first``: seconds until the chart at the top was drawn.
+    """
 
     seconds: float
+    first: float
     sent: int
 
 
@@ -76,13 +88,14 @@ class Browser:
         self._driver = driver
 
     def visit(self, url: str) -> Visit:
-        """Open a page in a new tab, leave it alone, then see what it has marked.
+        """Let a new tab come to a page, leave it alone, then see what it has marked.
 
         Raises:
             RuntimeError: it is not drawn, or another one than was meant.
         """
-        tab = json.load(self._send("PUT", f"/json/new?{url}"))
-        time.sleep(SETTLED)
+        with _leading_to(url) as before:
+            tab = json.load(self._send("PUT", f"/json/new?{before}"))
+            time.sleep(SETTLED)
         inspector = self._driver.chromium.connect_over_cdp(self._address)
         try:
             [page] = [page for context in inspector.contexts for page in context.pages if page.url == url]
@@ -94,10 +107,38 @@ class Browser:
         self._send("GET", f"/json/close/{tab['id']}")
         if not seen["drawn"] or None in seen["drawn"] or tuple(seen["size"]) != SIZE or not seen["visible"]:
             raise RuntimeError(f"the page did not come as it was to: {seen}")
-        return Visit(max(seen["drawn"]) / 1000, seen["sent"])
+        return Visit(max(seen["drawn"]) / 1000, seen["drawn"][0] / 1000, seen["sent"])
 
     def _send(self, method: str, path: str) -> Any:
         return urllib.request.urlopen(urllib.request.Request(self._address + path, method=method), timeout=60)
+
+
+@contextmanager
+def _leading_to(url: str) -> Iterator[str]:
+    """The address of a page of this host that leads on to another one."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = LEADS_ON % url.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        # Browsers open connections that they may need, and keep them.
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
