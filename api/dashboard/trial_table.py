@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from api.dashboard.format import words
+from api.dashboard.format import opening, words
 from tuner.analysis.verdict import Name
 from tuner.definition import Study
 from tuner.service.listing import PARAMETER, RATE, ListedTrials, Order, Wanted
@@ -169,11 +169,11 @@ def columns_of(study: Study, trials: Iterable[Trial], chosen: list[str]) -> tupl
     if goal is None:
         value = Column("value", "Value" if len(told) < 2 else "Values", figures=True, first=Order("value"))
     else:
-        label = "Steps to target" if goal.target is not None else words(goal.metric).capitalize()
+        label = "Steps to target" if goal.target is not None else opening(words(goal.metric))
         rising = goal.target is None and goal.direction == "maximize"
         value = Column("value", label, figures=True, first=Order("value", descending=rising))
     metrics = [
-        Column(METRIC + name, words(name).capitalize(), figures=True)
+        Column(METRIC + name, opening(words(name)), figures=True)
         for name in told
         if goal is not None and (goal.target is not None or name != goal.metric)
     ]
@@ -206,4 +206,4 @@ def _of_parameter(name: str, searched: Any, trials: list[Trial]) -> Column:
         else not isinstance(searched, Choices)
     )
     order = Order(PARAMETER + name) if numbers else None
-    return Column(PARAMETER + name, words(name).capitalize(), figures=numbers, first=order)
+    return Column(PARAMETER + name, opening(words(name)), figures=numbers, first=order)

@@ -2,7 +2,7 @@
 
 from api.dashboard.figures.figure import Figure, Table
 from api.dashboard.figures.scales import escaped
-from api.dashboard.format import number, words
+from api.dashboard.format import number, opening, words
 from tuner.service.importance import Importance
 
 SHOWN = 20
@@ -19,7 +19,7 @@ def importance(found: Importance) -> Figure:
     elif len(shown) == 1:
         said = f"Only {words(first.name)} is searched."
     else:
-        said = f"{words(first.name).capitalize()} decides most, with {100 * first.share:.0f} % of all importance."
+        said = f"{opening(words(first.name))} decides most, with {100 * first.share:.0f} % of all importance."
     return Figure(
         data=[
             {

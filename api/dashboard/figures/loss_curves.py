@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from api.dashboard.figures.figure import TRIAL, Empty, Figure, Table
 from api.dashboard.figures.scales import Floats, axis, escaped, in_lines, short, whole
-from api.dashboard.format import number, words
+from api.dashboard.format import number, opening, words
 from api.dashboard.signs import sign
 from tuner.analysis.decimation import decimate
 from tuner.service.points import STEPS, StudyPoints
@@ -272,7 +272,7 @@ def _summary(
     running = sum(str(study.points.state[place[one]]) == "running" for one in order)
     metric = words(study.metric)
     whose = "1 trial along its steps" if len(order) == 1 else f"{len(order)} trials along their steps"
-    said = f"{metric.capitalize()} of {whose}"
+    said = f"{opening(metric)} of {whose}"
     if len(order) < len(study.points):
         said += f" (of {number(len(study.points))})"
     best = study.best

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from api.dashboard.figures.figure import Empty, Figure, Table
 from api.dashboard.figures.heights import Height, ticks
 from api.dashboard.figures.scales import Floats, axis, escaped, short, whole
-from api.dashboard.format import number, words
+from api.dashboard.format import number, opening, words
 from api.dashboard.signs import sign
 from tuner.analysis.decimation import spread
 from tuner.service.points import StudyPoints
@@ -192,7 +192,7 @@ def _summary(
 ) -> str:
     steps, rate, value = best
     said = (
-        f"{words(surface.metric).capitalize()} by {words(surface.parameter)} and steps, from "
+        f"{opening(words(surface.metric))} by {words(surface.parameter)} and steps, from "
         f"{number(surface.trials)} of {number(surface.finished)} finished trials. "
         f"The best is {number(value)}, after {number(steps)} steps at {number(rate)}."
     )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from api.dashboard.evidence import in_words
-from api.dashboard.format import duration, number, words
+from api.dashboard.format import duration, number, opening, words
 from api.dashboard.rendering import render_with_charts
 from api.dashboard.signs import sign
 from api.serving import LARGEST_NUMBER, OfDatabase, StudyAddress
@@ -44,12 +44,12 @@ def _groups(study: Study, trials: Sequence[Trial], edges: Sequence[Edge | None])
     """The rows, those together that belong together."""
 
     def row(label: str, value: Callable[[Trial], Any]) -> Row:
-        return label.capitalize(), [number(value(trial)) for trial in trials]
+        return opening(label), [number(value(trial)) for trial in trials]
 
     def rows(of: Callable[[Trial], Mapping[str, Any] | None]) -> list[Row]:
         found = [of(trial) or {} for trial in trials]
         names = dict.fromkeys(name for one in found for name in one)
-        return [(words(name).capitalize(), [number(one.get(name)) for one in found]) for name in names]
+        return [(opening(words(name)), [number(one.get(name)) for one in found]) for name in names]
 
     goal = None if study.definition is None else study.definition.goal
     results = rows(lambda trial: trial.values)
@@ -74,7 +74,7 @@ def _groups(study: Study, trials: Sequence[Trial], edges: Sequence[Edge | None])
         results,
         judged,
         spent,
-        [(label.capitalize(), values) for label, values in in_words(*map(_evidence, trials))],
+        [(opening(label), values) for label, values in in_words(*map(_evidence, trials))],
     ]
 
 

@@ -53,6 +53,12 @@ def test_what_is_searched_has_columns_and_what_is_fixed_has_none() -> None:
     assert "values.loss" not in {column.name for column in found.available}, "it is the value"
 
 
+def test_names_of_metrics_and_parameters_keep_their_letters() -> None:
+    space = {**SPACE, "dropOut_rate": {"type": "float", "low": 0.0, "high": 0.9}}
+    found = table(external(search_space=space, goal={"minimize": "valLoss"}))
+    assert {"ValLoss", "DropOut rate", "Accuracy"} <= {column.label for column in found.available}
+
+
 def test_of_many_parameters_some_have_columns() -> None:
     space = {f"p{number}": {"type": "float", "low": 0.0, "high": 1.0} for number in range(40)}
     columns, available = columns_of(study(external(search_space=space), None), [], [])
