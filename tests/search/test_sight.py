@@ -172,9 +172,9 @@ def test_generations_are_those_that_come_of_seeing_everything(
     everything: dict[int, FrozenTrial] = {}
     attributes: dict[str, Any] = {}
     running: list[int] = []
-    while len(everything) < 600:
+    while len(everything) < 400:
         number = len(everything)
-        numbers = range(number, number + (40 if number == 300 else 1))
+        numbers = range(number, number + (40 if number == 200 else 1))
         found = suggest(definition, look(definition, known), numbers)
         finished = [one for one in everything.values() if one.state != TrialState.FAIL]
         whole = suggest(definition, History(finished, attributes), numbers)
@@ -194,7 +194,7 @@ def test_generations_are_those_that_come_of_seeing_everything(
             one.values = None if failed else [descent_loss(one.params)]
 
     shown = look(definition, known).trials
-    assert len(shown) < 300
+    assert len(shown) < 200
     generation = {"cmaes": "cma:generation", "nsga2": "NSGAIISampler:generation"}[name]
     assert max(one.system_attrs.get(generation, 0) for one in shown) > 8
 

@@ -109,7 +109,9 @@ def by_trajectory(
     )
 
 
-@pytest.mark.parametrize("further", [{}, MOMENTUM], ids=["rates", "arms"])
+@pytest.mark.parametrize(
+    ("backend", "further"), [("sqlite", MOMENTUM), ("postgresql", {})], indirect=["backend"], ids=["arms", "rates"]
+)
 def test_a_search_whose_workers_are_killed_finds_what_an_undisturbed_one_finds(
     database: Database, tmp_path: Path, further: dict[str, Any]
 ) -> None:
