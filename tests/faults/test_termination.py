@@ -48,6 +48,8 @@ def test_it_ends_within_its_grace_period_and_nothing_is_lost(
     )
     stop = event()
     flags = ["--processes", processes, "--workers", "1", "--objectives", BOWLS, "--grace-seconds", str(GRACE)]
+    # All of them come from one address.
+    flags += ["--event-streams-per-client", str(2 * STREAMS)]
     with serving(database_url, tmp_path, *flags) as service:
         streams = [f"{service.url}/v1/events", f"{service.url}/v1/studies/resnet/events"] * STREAMS
         with running(tmp_path, 8, tell_on, service.url, "resnet", stop) as crew:
