@@ -46,40 +46,31 @@ class Columns:
         """No trial, of a search space of so many parameters."""
         return cls(np.empty((_ABOVE_PARAMETERS + parameters, 0)))
 
-    @classmethod
-    def of_trials(cls, trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]) -> "Columns":
+    @staticmethod
+    def of_trials(trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]) -> "Columns":
         """Complete, pruned and running trials, ascending by number, of one goal."""
-        return cls(
-            np.array(
-                [
-                    [one.number for one in trials],
-                    [one.state for one in trials],
-                    [one.values[0] if one.state is OptunaState.COMPLETE else math.nan for one in trials],
-                    [bool(one.intermediate_values) or _is_constrained(one.system_attrs) for one in trials],
-                    *_parameters(space, [one.params for one in trials]),
-                ],
-                dtype=np.float64,
-            )
+        return _table(
+            [one.number for one in trials],
+            [one.state for one in trials],
+            [one.values[0] if one.state is OptunaState.COMPLETE else math.nan for one in trials],
+            [bool(one.intermediate_values) or _is_constrained(one.system_attrs) for one in trials],
+            [_column(name, part, [one.params for one in trials]) for name, part in space.items()],
         )
 
-    @classmethod
+    @staticmethod
     def of_records(
-        cls, records: Sequence[TrialRecord], study: StudyRecord, space: Mapping[str, BaseDistribution]
+        records: Sequence[TrialRecord], study: StudyRecord, space: Mapping[str, BaseDistribution]
     ) -> "Columns":
         """Trials as they are stored, ascending by number, of a study with one goal."""
         shown = [not one.excluded and one.state != TrialState.FAILED for one in records]
         pairs = list(zip(records, shown, strict=True))
-        return cls(
-            np.array(
-                [
-                    [one.number for one in records],
-                    [OPTUNA_STATE[TrialState(one.state)] if show else HIDDEN for one, show in pairs],
-                    [_value(one, study) for one in records],
-                    [_is_constrained(one.system_attrs) for one in records],
-                    *_parameters(space, [one.parameters if show else {} for one, show in pairs]),
-                ],
-                dtype=np.float64,
-            )
+        points = [one.parameters if show else {} for one, show in pairs]
+        return _table(
+            [one.number for one in records],
+            [OPTUNA_STATE[TrialState(one.state)] if show else HIDDEN for one, show in pairs],
+            [_value(one, study) for one in records],
+            [_is_constrained(one.system_attrs) for one in records],
+            [_column(name, part, points) for name, part in space.items()],
         )
 
     @property
@@ -136,8 +127,14 @@ class Columns:
         return places
 
 
-def _parameters(space: Mapping[str, BaseDistribution], points: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    return [_column(name, part, points) for name, part in space.items()]
+def _table(
+    numbers: Sequence[int],
+    states: Sequence[int],
+    values: Sequence[float],
+    beyond: Sequence[bool],
+    parameters: Sequence[Sequence[float]],
+) -> Columns:
+    return Columns(np.array([numbers, states, values, beyond, *parameters], dtype=np.float64))
 
 
 def _column(name: str, part: BaseDistribution, points: Sequence[Mapping[str, Any]]) -> list[float]:
